@@ -1,0 +1,59 @@
+# make eval    the first evaluation, from nothing: needs Python 3.11 or newer and a package index
+# make test    ruff, mypy --strict, pytest
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --retries 5
+
+.PHONY: eval test check lint types results leaderboard docs bench lock clean
+
+eval: $(VENV)/.eval
+	$(BIN)/xqgbench eval --model e5-small --augment xqg
+
+test: $(VENV)/.dev lint types
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev lint types
+	$(BIN)/python -m pytest -m "not models and not slow"
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+# Every committed result, made again from nothing but the code and the bundled task.
+results: $(VENV)/.dev
+	for model in e5-small use-m3 minilm-en; do $(BIN)/xqgbench eval --model $$model --augment xqg || exit 1; done
+	$(MAKE) leaderboard
+
+leaderboard: $(VENV)/.eval
+	$(BIN)/xqgbench leaderboard
+
+docs: $(VENV)/.eval
+	$(BIN)/python docs/write_cli.py
+
+bench: $(VENV)/.dev
+	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+
+# Exact versions of everything `make` installs, without addresses.
+lock: $(VENV)/.dev
+	$(BIN)/python -m pip freeze --exclude-editable --exclude xqgbench | sed 's/+cpu$$//' > constraints.txt
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; say which: make PYTHON=...") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.eval: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) --editable '.[e5]'
+	touch $@
+
+# torch comes first and alone, so that no other requirement chooses a build of it.
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) "$$(grep '^torch==' constraints.txt)"
+	$(PIP) --editable '.[e5,dev]'
+	touch $@ $(VENV)/.eval
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build dist

@@ -1,0 +1,63 @@
+"""xqgbench: how good is a dense retriever on cross-lingual retrieval, language by language, and does xQG help it?
+
+>>> import xqgbench
+>>> evaluation = xqgbench.evaluate("e5-small", task="xqg-mini", augment="xqg")   # doctest: +SKIP
+>>> evaluation.comparisons["nDCG@10"].macro.difference                           # doctest: +SKIP
+
+What is listed here is the public interface; it is imported when first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from xqgbench.comparison import Comparison, compare
+    from xqgbench.errors import XqgbenchError
+    from xqgbench.evaluation import Evaluation, evaluate
+    from xqgbench.fusion import Fusion
+    from xqgbench.results import Result
+    from xqgbench.types import Judgements, Passage, Query, Retriever, RetrieverInfo, TaskCard
+
+_PUBLIC = {
+    "Comparison": "comparison",
+    "Evaluation": "evaluation",
+    "Fusion": "fusion",
+    "Judgements": "types",
+    "Passage": "types",
+    "Query": "types",
+    "Result": "results",
+    "Retriever": "types",
+    "RetrieverInfo": "types",
+    "TaskCard": "types",
+    "XqgbenchError": "errors",
+    "compare": "comparison",
+    "evaluate": "evaluation",
+}
+
+__all__ = [
+    "Comparison",
+    "Evaluation",
+    "Fusion",
+    "Judgements",
+    "Passage",
+    "Query",
+    "Result",
+    "Retriever",
+    "RetrieverInfo",
+    "TaskCard",
+    "XqgbenchError",
+    "compare",
+    "evaluate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib import metadata
+
+        return metadata.version("xqgbench")
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'xqgbench' has no attribute '{name}'")
+    return getattr(importlib.import_module(f"xqgbench.{_PUBLIC[name]}"), name)

@@ -1,0 +1,5 @@
+"""``python -m xqgbench``."""
+
+from xqgbench.cli import run
+
+run()

@@ -1,0 +1,56 @@
+"""xQG: passage vectors fused with the vectors of queries generated for them in other languages (SIGIR 2023)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from xqgbench.errors import MissingData, UnknownName
+from xqgbench.fusion import Fusion, fuse, pool
+from xqgbench.types import Chunk, Task, TaskVectors, Vectors
+
+
+class XQG:
+    """xQG with the parameters of ``fusion.Fusion``; ``xqg`` alone is the paper's setting."""
+
+    def __init__(self, fusion: Fusion | None = None, label: str = "xqg") -> None:
+        self.fusion = fusion or Fusion()
+        self.label = label
+
+    @classmethod
+    def parse(cls, parameters: str) -> XQG:
+        fusion, default = Fusion.parse(parameters), Fusion().describe()
+        changed = [f"{k}={v}" for k, v in fusion.describe().items() if v != default[k]]
+        return cls(fusion, ":".join(["xqg", ",".join(changed)]) if changed else "xqg")
+
+    @property
+    def description(self) -> Mapping[str, Any]:
+        return {"name": "xqg", **self.fusion.describe()}
+
+    def index(self, task: Task, language: str) -> str:
+        return "+".join(self._languages(task, language))
+
+    def queries(self, vectors: TaskVectors, language: str) -> Vectors:
+        return vectors.queries(language)
+
+    def passages(self, vectors: TaskVectors, language: str) -> Iterator[Chunk]:
+        languages = self._languages(vectors.task, language)
+        generated = vectors.generated(language, languages, self.fusion.per_language)
+        for (ids, base), chunk in zip(vectors.passages(language), generated, strict=True):
+            means, counts = pool(chunk.means, chunk.counts, languages)
+            yield ids, fuse(base, means, counts, self.fusion, len(languages))
+
+    def _languages(self, task: Task, language: str) -> tuple[str, ...]:
+        known = task.card.generated_languages
+        if not known:
+            raise MissingData(
+                f"task '{task.card.name}' has no generated queries, which --augment xqg needs. Evaluate it with "
+                f"--augment none, or name generated_languages in its card and give its passages generated_queries."
+            )
+        if self.fusion.languages == "all":
+            return known
+        wanted = (language,) if self.fusion.languages == "query" else self.fusion.languages
+        for name in wanted:
+            if name not in known:
+                raise UnknownName(f"language of generated queries in {task.card.name}", name, known)
+        return wanted

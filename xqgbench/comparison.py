@@ -1,0 +1,183 @@
+"""Two results of one task, compared query by query."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from xqgbench import significance
+from xqgbench.errors import ResultError
+from xqgbench.results import Result
+from xqgbench.significance import LEVEL, contributions
+
+DEFAULT_SEED = 20230723  # first day of SIGIR 2023
+ALPHA = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a comparison: a language, or ``macro``.
+
+    Attributes:
+        before, after: means of the two systems; ``difference`` is after - before.
+        low, high: 95 % bootstrap interval of the difference, not corrected for the number of languages.
+        p: two-sided clustered randomisation test.
+        p_corrected: Holm over the card's languages; for ``macro``, the one primary test, the same as ``p``.
+        significant: ``p_corrected`` is at most 0.05.
+        attainable: so many clusters can give p <= 0.05 at all.
+        t_test_p: the paired t-test over queries, the paper's test, which takes all queries to be independent.
+    """
+
+    language: str
+    queries: int
+    clusters: int
+    before: float
+    after: float
+    difference: float
+    low: float
+    high: float
+    p: float
+    p_corrected: float
+    significant: bool
+    attainable: bool
+    exact: bool
+    resamples: int
+    t_test_p: float
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """``after`` against ``before`` on one measure: a row per language, and the macro row of a complete result."""
+
+    before: str
+    after: str
+    measure: str
+    seed: int
+    rows: tuple[Row, ...]
+    macro: Row | None
+
+    def describe(self) -> dict[str, Any]:
+        """JSON-ready."""
+        rows = {row.language: asdict(row) for row in (*self.rows, *([self.macro] if self.macro else []))}
+        for row in rows.values():
+            del row["language"]
+        return rows
+
+
+def compare(before: Result, after: Result, measure: str, family: int, seed: int = DEFAULT_SEED) -> Comparison:
+    """Test ``after - before`` in every language and, for complete results, their macro average.
+
+    Args:
+        family: number of languages of the card: the Holm family, also where only some were evaluated.
+
+    Raises:
+        ResultError: the two results are not about the same queries.
+    """
+    values, clusters, strata = paired(before, after, measure)
+    rows = []
+    for stratum, language in enumerate(before.languages):
+        mine = strata == stratum
+        own = np.unique(clusters[mine], return_inverse=True)[1]
+        rows.append(_row(language, before, after, measure, values[mine], own, None, seed))
+    corrected = significance.holm([row["p"] for row in rows], family)
+    macro = None
+    if before.complete and after.complete:
+        whole = _row("macro", before, after, measure, values, clusters, strata, seed)
+        macro = _finished(whole, whole["p"])
+    return Comparison(
+        before.system,
+        after.system,
+        measure,
+        seed,
+        tuple(_finished(row, p) for row, p in zip(rows, corrected, strict=True)),
+        macro,
+    )
+
+
+def paired(
+    before: Result, after: Result, measure: str
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Differences, clusters and strata (languages, in order) of all queries that the measure judges.
+
+    Raises:
+        ResultError: another task, other languages or other queries.
+    """
+    if (before.task, before.task_version, before.languages) != (after.task, after.task_version, after.languages):
+        raise ResultError(
+            f"{before.system} on {before.task} {before.task_version} and {after.system} on {after.task} "
+            f"{after.task_version} are not about the same questions and languages; they cannot be compared."
+        )
+    values, clusters, strata = [], [], []
+    for stratum, language in enumerate(before.languages):
+        first, second = before.scores[language][measure], after.scores[language][measure]
+        if first.keys() != second.keys():
+            odd = sorted(first.keys() ^ second.keys())[0]
+            raise ResultError(f"query '{odd}' ({language}) is scored in one of {before.system}, {after.system} alone.")
+        for query in first:
+            values.append(second[query] - first[query])
+            clusters.append(before.clusters[language][query])
+            strata.append(stratum)
+    compact = np.unique(np.array(clusters, dtype=np.int64), return_inverse=True)[1]
+    return np.array(values), compact, np.array(strata, dtype=np.int64)
+
+
+def ranks(results: Sequence[Result], measure: str, seed: int = DEFAULT_SEED) -> list[int]:
+    """Rank of each complete result: 1 + how many are significantly better (macro tests, Holm over all pairs).
+
+    Systems that cannot be told apart from the same betters share a rank.
+    """
+    pairs = [(i, j) for i in range(len(results)) for j in range(i + 1, len(results))]
+    better = [0] * len(results)
+    if pairs:
+        columns = [contributions(*paired(results[i], results[j], measure)) for i, j in pairs]
+        rng = significance.random_generator(seed, "ranks", measure)
+        tests = significance.randomization_tests(np.stack(columns, axis=1), rng)
+        for (i, j), column, p in zip(pairs, columns, significance.holm([t.p for t in tests]), strict=True):
+            if p <= ALPHA:
+                better[i if column.sum() > 0 else j] += 1
+    return [1 + worse for worse in better]
+
+
+def _row(
+    language: str,
+    before: Result,
+    after: Result,
+    measure: str,
+    values: npt.NDArray[np.float64],
+    clusters: npt.NDArray[np.int64],
+    strata: npt.NDArray[np.int64] | None,
+    seed: int,
+) -> dict[str, Any]:
+    """A row but for the correction. Each part has its own random stream, so no language depends on another."""
+    if not len(values):
+        raise ResultError(f"{measure} judges no query in '{language}': it has no mean there to compare.")
+    test = significance.randomization_test(
+        values, clusters, strata, significance.random_generator(seed, "randomisation", measure, language)
+    )
+    low, high = significance.bootstrap_interval(
+        values, clusters, strata, significance.random_generator(seed, "bootstrap", measure, language), level=LEVEL
+    )
+    first, second = ((r.macro(measure) if language == "macro" else r.mean(language, measure)) for r in (before, after))
+    return {
+        "language": language,
+        "queries": len(values),
+        "clusters": test.clusters,
+        "before": first,
+        "after": second,
+        "difference": second - first,
+        "low": low,
+        "high": high,
+        "p": test.p,
+        "attainable": test.smallest_p <= ALPHA,
+        "exact": test.exact,
+        "resamples": test.resamples,
+        "t_test_p": significance.paired_t_test(values),
+    }
+
+
+def _finished(row: dict[str, Any], corrected: float) -> Row:
+    return Row(**row, p_corrected=corrected, significant=corrected <= ALPHA)

@@ -1,0 +1,176 @@
+"""The vectors of one retriever on one task: taken from the store, else encoded, checked and stored.
+
+Texts stream through in chunks of fixed size. Generated queries are reduced to one mean per passage and language while
+they stream, so that five queries in seven languages never cost 35 vectors on disk, and every alpha and every choice
+of languages is arithmetic afterwards.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from xqgbench.fusion import reduce_queries
+from xqgbench.store import Store, text_hash
+from xqgbench.types import (
+    Chunk,
+    GeneratedChunk,
+    Passage,
+    Progress,
+    Retriever,
+    RetrieverInfo,
+    Task,
+    Vectors,
+    silent,
+)
+from xqgbench.vectors import checked
+
+T = TypeVar("T")
+
+#: Passages per chunk: the unit of storing and of resuming.
+CHUNK = 4_096
+#: Texts given to a retriever at once; a whole number of these makes a chunk, so that batches never cross chunks.
+BATCH = 256
+#: What a retriever without a revision is told apart by.
+PROBES = ("What is the longest river in Africa?", "東京タワーはいつ建てられましたか。", "ما هي عاصمة اليمن؟", "1969")
+
+
+class Encoder:
+    """Vectors of ``task`` by ``retriever``; implements ``types.TaskVectors``.
+
+    Attributes:
+        identity: all that can change a vector; see ``identity``.
+        encoded: how many texts were encoded rather than read from the store.
+        seconds: time spent encoding.
+    """
+
+    def __init__(self, retriever: Retriever, task: Task, store: Path, progress: Progress = silent) -> None:
+        self.task = task
+        self.encoded = 0
+        self.seconds = 0.0
+        self._retriever = retriever
+        self._progress = progress
+        self.identity = identity(retriever)
+        self._store = Store(store, retriever.info.name, self.identity)
+
+    def queries(self, language: str) -> Vectors:
+        queries = self.task.queries(language)
+        ids, texts = [query.id for query in queries], [query.text for query in queries]
+        return self._stored("queries", text_hash(texts), lambda: self._encode_texts(texts, ids, "query"))
+
+    def passages(self, language: str) -> Iterator[Chunk]:
+        total, done = self.task.card.expected_passages or None, 0
+        for chunk in batched(self.task.passages(language), CHUNK):
+            self._progress("passages", done, total)
+            key = text_hash(text for passage in chunk for text in (passage.title, passage.text))
+            yield [p.id for p in chunk], self._stored("passages", key, lambda c=chunk: self._encode_passages(c))  # type: ignore[misc]
+            done += len(chunk)
+            self._progress("passages", done, total)
+
+    def generated(self, language: str, languages: Sequence[str], per_language: int) -> Iterator[GeneratedChunk]:
+        aligned = zip(self.task.passages(language), self.task.generated_queries(language), strict=True)
+        total, done = self.task.card.expected_passages * len(languages) or None, 0
+        for chunk in batched(aligned, CHUNK):
+            means, counts = {}, {}
+            for wanted in languages:
+                self._progress("generated queries", done, total)
+                queries = [list(generated.get(wanted, ()))[:per_language] for _, generated in chunk]
+                counts[wanted] = np.array([len(q) for q in queries], dtype=np.int64)
+                means[wanted] = self._means([p for p, _ in chunk], queries, wanted)
+                done += len(chunk)
+            self._progress("generated queries", done, total)
+            yield GeneratedChunk(means, counts)
+
+    def _means(self, passages: Sequence[Passage], queries: Sequence[Sequence[str]], language: str) -> Vectors:
+        texts = [text for own in queries for text in own]
+        ids = [
+            f"{p.id}/{language}/{i}" for p, own in zip(passages, queries, strict=True) for i in range(1, len(own) + 1)
+        ]
+        counts = np.array([len(own) for own in queries], dtype=np.int64)
+
+        def reduced() -> Vectors:
+            return reduce_queries(self._encode_texts(texts, ids, "generated query"), counts)
+
+        key = text_hash(itertools.chain.from_iterable((str(len(own)), *own) for own in queries))
+        return self._stored("generated", key, reduced)
+
+    def _stored(self, role: str, key: str, encode: Any) -> Vectors:
+        found = self._store.read(role, key)
+        if found is None:
+            started = time.perf_counter()
+            found = encode()
+            self.seconds += time.perf_counter() - started
+            self._store.write(role, key, found)
+        return found
+
+    def _encode_texts(self, texts: Sequence[str], ids: Sequence[str], what: str) -> Vectors:
+        def encode(part: slice) -> Vectors:
+            return checked(self._retriever.encode_queries(texts[part]), ids[part], self._retriever.info, what)
+
+        return self._in_batches(encode, len(texts), "queries" if what == "query" else "generated queries")
+
+    def _encode_passages(self, passages: Sequence[Passage]) -> Vectors:
+        ids = [passage.id for passage in passages]
+
+        def encode(part: slice) -> Vectors:
+            return checked(self._retriever.encode_passages(passages[part]), ids[part], self._retriever.info, "passage")
+
+        return self._in_batches(encode, len(passages), "passages")
+
+    def _in_batches(self, encode: Any, total: int, what: str) -> Vectors:
+        vectors = np.empty((total, self._retriever.info.dim), dtype=np.float32)
+        for start in range(0, total, BATCH):
+            vectors[start : start + BATCH] = encode(slice(start, start + BATCH))
+            self._progress(f"encoding {what}", min(start + BATCH, total), total)
+        self.encoded += total
+        return vectors
+
+
+def identity(retriever: Retriever) -> Mapping[str, Any]:
+    """All that can change a vector of this retriever: the key of its folder in the store.
+
+    A retriever without a revision is identified by what it does to a few fixed texts.
+    """
+    info = retriever.info
+    return {
+        "name": info.name,
+        "revision": info.revision or f"probe:{_probe(retriever)}",
+        "dim": info.dim,
+        "similarity": info.similarity,
+        "prompts": [info.query_prompt, info.passage_prompt],
+        "lengths": [info.query_length, info.passage_length],
+        "title_join": info.title_join,
+        "libraries": library_versions(info),
+        "dtype": "float32",
+    }
+
+
+def _probe(retriever: Retriever) -> str:
+    passages = [Passage(f"probe-{i}", "Title", text) for i, text in enumerate(PROBES)]
+    ids = [passage.id for passage in passages]
+    roles = (retriever.encode_queries(list(PROBES)), retriever.encode_passages(passages))
+    vectors = [checked(output, ids, retriever.info, "probe text") for output in roles]
+    return text_hash(array.tobytes().hex() for array in vectors)
+
+
+def library_versions(info: RetrieverInfo) -> dict[str, str]:
+    """Versions of the distributions a retriever names; ``absent`` for one that is not installed."""
+    versions = {}
+    for name in info.libraries:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "absent"
+    return versions
+
+
+def batched(items: Iterator[T], size: int) -> Iterator[list[T]]:
+    """Lists of ``size`` items, the last one shorter."""
+    while batch := list(itertools.islice(items, size)):
+        yield batch

@@ -1,0 +1,61 @@
+"""JSON lines, read one by one, every complaint with file and line."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from xqgbench.errors import DataError
+
+
+def records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(line number from 1, object) for every line that is not blank; ``.gz`` is opened as such.
+
+    Raises:
+        DataError: a line that is not valid UTF-8 or not a JSON object.
+    """
+    import orjson
+
+    line = 0
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
+        for line, raw in enumerate(stream, 1):
+            if line == 1:
+                raw = raw.removeprefix(b"\xef\xbb\xbf")
+            if not raw.strip():
+                continue
+            try:
+                record = orjson.loads(raw)
+            except orjson.JSONDecodeError as error:
+                raise DataError(f"not a JSON object in UTF-8: {error}.", path, line) from None
+            if not isinstance(record, dict):
+                raise DataError(f"a JSON object is needed, not {type(record).__name__}.", path, line)
+            yield line, record
+
+
+def text(record: dict[str, Any], field: str, path: Path, line: int, *, empty: bool = False) -> str:
+    """A string field of a record.
+
+    Raises:
+        DataError: it is missing, no string, or (unless ``empty``) without a visible character.
+    """
+    value = record.get(field)
+    if not isinstance(value, str):
+        found = "missing" if value is None else f"{type(value).__name__}, not a string"
+        raise DataError(f"'{field}' is {found} (record {_label(record)}).", path, line)
+    if not empty and not value.strip():
+        raise DataError(f"'{field}' is empty (record {_label(record)}).", path, line)
+    return value
+
+
+def texts(record: dict[str, Any], field: str, path: Path, line: int) -> tuple[str, ...]:
+    """A list of strings."""
+    value = record.get(field)
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise DataError(f"'{field}' must be a list of strings (record {_label(record)}).", path, line)
+    return tuple(value)
+
+
+def _label(record: dict[str, Any]) -> str:
+    return repr(record.get("docid", record.get("id", "without an id")))

@@ -1,0 +1,83 @@
+"""Boards as Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from xqgbench.leaderboard.board import Board, Entry
+
+_INTRODUCTION = """# Leaderboard
+
+Made by `xqgbench leaderboard` from the folders in `results/`; do not edit it by hand. Scores are means over queries,
+`macro` is the unweighted mean over languages. A rank is 1 + the number of systems that are significantly better
+(clustered randomisation test on the macro average, Holm-corrected over all pairs, p <= 0.05), so systems that cannot
+be told apart share it. *Domain* says whether a retriever was trained on data that the task stems from.
+"""
+
+
+def render(boards: Sequence[Board]) -> str:
+    """The whole page."""
+    if not boards:
+        return _INTRODUCTION + "\nThere are no results yet.\n"
+    return "\n".join([_INTRODUCTION, *(_section(board) for board in boards)])
+
+
+def _section(board: Board) -> str:
+    lines = [f"## {escape(board.task)} {escape(board.version)}", ""]
+    lines += [f"{escape(board.measure)}, {board.depth} passages retrieved, task card `{board.card_sha256[:12]}`.", ""]
+    if board.entries:
+        lines += _scores(board)
+        compared = [entry for entry in board.entries if entry.comparison]
+        if compared:
+            lines += ["", "Augmented against plain, difference in macro average and in each language:", ""]
+            lines += _differences(board, compared)
+            lines += ["", "Intervals are 95 % cluster bootstrap intervals, not corrected for the number of languages."]
+            lines += ["\\* marks p <= 0.05: for macro the one primary test, for languages corrected over them (Holm)."]
+    if board.incomplete:
+        lines += ["", f"Left out, since not all languages were evaluated: {', '.join(map(escape, board.incomplete))}."]
+    return "\n".join(lines) + "\n"
+
+
+def _scores(board: Board) -> list[str]:
+    rows = [["Rank", "System", "macro", *board.languages, "Domain", "Source"]]
+    for entry in board.entries:
+        result = entry.result
+        means = [f"{result.mean(language, board.measure):.4f}" for language in board.languages]
+        macro = f"**{result.macro(board.measure):.4f}**"
+        rows.append([str(entry.rank), escape(result.system), macro, *means, entry.domain, "measured"])
+    return _table(rows)
+
+
+def _differences(board: Board, entries: Sequence[Entry]) -> list[str]:
+    rows = [["System", "against", "macro", "95 % interval", "p", *board.languages]]
+    for entry in entries:
+        kept = entry.comparison
+        assert kept is not None  # entries were chosen so
+        macro = kept["macro"]
+        rows.append(
+            [
+                escape(entry.result.system),
+                escape(entry.against),
+                _marked(macro),
+                f"[{macro['low']:+.4f}, {macro['high']:+.4f}]",
+                f"{macro['p']:.4f}",
+                *(_marked(kept[language]) for language in board.languages),
+            ]
+        )
+    return _table(rows)
+
+
+def _marked(row: dict[str, float]) -> str:
+    return f"{row['difference']:+.4f}" + (r"\*" if row["significant"] else "")
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    head, *body = ["| " + " | ".join(row) + " |" for row in rows]
+    return [head, "|" + "---|" * len(rows[0]), *body]
+
+
+def escape(text: str) -> str:
+    """Text as itself in Markdown, whatever a plugin is called."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_{}\[\]|#~])", r"\\\1", " ".join(text.split()))

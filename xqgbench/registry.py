@@ -1,0 +1,174 @@
+"""Names to objects: how a retriever, an augmentation or a task format is found.
+
+A retriever may be named in the ways that the README lists: a built-in name, an entry point in the group
+``xqgbench.retrievers``, ``path/to/file.py:Class``, ``package.module:Class``, or be the Python object itself.
+Nothing heavy is imported until the one that is wanted is known.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import importlib.util
+import sys
+import tomllib
+from collections.abc import Mapping
+from importlib import metadata, resources
+from pathlib import Path
+from typing import Any
+
+from xqgbench.errors import InvalidParameter, UnknownName, UsageError
+from xqgbench.types import Augmentation, ModelCard, Retriever, RetrieverInfo
+
+FORMATS = {"xor-retrieve": "xqgbench.formats.xor_retrieve:XorRetrieve"}
+AUGMENTATIONS = {"none": "xqgbench.augmentations.plain:Plain", "xqg": "xqgbench.augmentations.xqg:XQG"}
+
+
+@functools.cache
+def model_cards() -> Mapping[str, ModelCard]:
+    """The retrievers known by name, from ``retrievers/models.toml``."""
+    text = (resources.files("xqgbench") / "retrievers" / "models.toml").read_text(encoding="utf-8")
+    cards = {}
+    for name, entry in tomllib.loads(text).items():
+        trained_on = entry.pop("trained_on", None)
+        cards[name] = ModelCard(name=name, trained_on=None if trained_on is None else tuple(trained_on), **entry)
+    return cards
+
+
+def plugins(group: str) -> dict[str, metadata.EntryPoint]:
+    """Installed entry points of ``xqgbench.<group>``, by name."""
+    return {point.name: point for point in metadata.entry_points(group=f"xqgbench.{group}")}
+
+
+def retriever(spec: str | Retriever, model_path: Path | None = None) -> Retriever:
+    """The retriever that ``spec`` names, ready to encode (weights are loaded at the first text).
+
+    Args:
+        model_path: local checkpoint folder for a built-in name whose weights are on the hub.
+
+    Raises:
+        UnknownName: no such name; suggests the nearest.
+        UsageError: the object named is no retriever.
+        MissingError: a package or the weights are missing.
+    """
+    if not isinstance(spec, str):
+        return _conforming(spec, type(spec).__name__)
+    if model_path is not None and not model_path.is_dir():
+        raise InvalidParameter(f"--model-path {model_path} is not a folder; name the one that holds config.json.")
+    if spec in model_cards():
+        card = model_cards()[spec]
+        if model_path is not None and not card.hub_id:
+            raise InvalidParameter(f"model '{spec}' brings its own weights; --model-path is for models from the hub.")
+        return _conforming(import_object(card.factory)(card, model_path), spec)
+    if model_path is not None:
+        raise InvalidParameter(f"--model-path goes with a model known by name from the hub, not with '{spec}'.")
+    installed = plugins("retrievers")
+    if spec in installed:
+        return _conforming(installed[spec].load(), spec)
+    if ":" in spec:
+        return _conforming(import_object(spec), spec)
+    hint = "'xqgbench models' lists them; your own: --model file.py:Class or --model package.module:Class."
+    raise UnknownName("model", spec, [*model_cards(), *installed], hint)
+
+
+def augmentation(spec: str | Augmentation) -> Augmentation:
+    """The augmentation that ``NAME`` or ``NAME:parameters`` names; parameters go to its ``parse`` as they are.
+
+    Raises:
+        UnknownName, InvalidParameter: no such augmentation or parameter.
+    """
+    if not isinstance(spec, str):
+        return spec
+    name, _, parameters = spec.partition(":")
+    installed = plugins("augmentations")
+    if name in AUGMENTATIONS:
+        factory = import_object(AUGMENTATIONS[name])
+    elif name in installed:
+        factory = installed[name].load()
+    else:
+        raise UnknownName("augmentation", name, [*AUGMENTATIONS, *installed])
+    made: Augmentation = factory.parse(parameters)
+    return made
+
+
+def format_class(name: str) -> Any:
+    """The class that opens task cards of a format: called with the card and the paths of its sources."""
+    if name not in FORMATS:
+        raise UnknownName("format", name, FORMATS)
+    return import_object(FORMATS[name])
+
+
+def import_object(spec: str) -> Any:
+    """The object that ``package.module:name`` or ``path/to/file.py:name`` names.
+
+    Raises:
+        UsageError: the file, module or name does not exist. What the module itself raises comes through as it is.
+    """
+    where, _, name = spec.rpartition(":")
+    if not where or not name:
+        raise UsageError(f"'{spec}' does not name an object; write file.py:Class or package.module:Class.")
+    module = _file_module(Path(where)) if where.endswith(".py") else _named_module(where, spec)
+    if not hasattr(module, name):
+        public = [n for n in vars(module) if not n.startswith("_")]
+        raise UnknownName(f"name in {where}", name, public)
+    return getattr(module, name)
+
+
+def _file_module(path: Path) -> Any:
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}; the part before the colon must be a Python file.")
+    # The name carries the content, so that a changed file is another module.
+    name = f"xqgbench_plugin_{path.stem}_{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None  # as for every .py file
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _named_module(name: str, spec: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (name == error.name or name.startswith(f"{error.name}.")):
+            raise  # the module exists; something that it imports does not
+        raise UsageError(
+            f"cannot import '{name}' (from '{spec}'): {error}. Is it installed in this environment?"
+        ) from None
+
+
+def _conforming(found: Any, spec: str) -> Retriever:
+    candidate = found() if isinstance(found, type) else found
+    lacking = [m for m in ("encode_queries", "encode_passages") if not callable(getattr(candidate, m, None))]
+    if lacking:
+        raise UsageError(
+            f"'{spec}' is no retriever: it lacks {' and '.join(lacking)}. A retriever has info, encode_queries(texts) "
+            f"and encode_passages(passages); docs/plugins.md shows one in ten lines."
+        )
+    info = getattr(candidate, "info", None)
+    if not isinstance(info, RetrieverInfo):
+        raise UsageError(
+            f"'{spec}' is no retriever: its info is {type(info).__name__}, not xqgbench.RetrieverInfo. "
+            f"Set info = RetrieverInfo(name='my-model', dim=384)."
+        )
+    if info.similarity not in ("dot", "cosine"):
+        raise UsageError(f"'{spec}': similarity '{info.similarity}' is not known; use 'dot' or 'cosine'.")
+    if not isinstance(info.dim, int) or info.dim < 1:
+        raise UsageError(f"'{spec}': dim={info.dim!r} must be a positive whole number.")
+    if not info.name or not set(info.name) <= _NAME_CHARACTERS:
+        raise UsageError(
+            f"'{spec}': the name '{info.name}' becomes part of file names; use letters, digits and . _ - alone."
+        )
+    return candidate  # type: ignore[no-any-return]
+
+
+_NAME_CHARACTERS = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")

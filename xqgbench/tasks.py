@@ -1,0 +1,163 @@
+"""Task cards: found, read, checked, and opened into tasks.
+
+A card is one TOML file. Cards are looked for in the folders given, then among the ones that come with xqgbench.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from xqgbench import measures
+from xqgbench.errors import DataError, MissingData, UnknownName
+from xqgbench.files import sha256_of
+from xqgbench.registry import format_class
+from xqgbench.types import Source, Task, TaskCard
+
+DEFAULT_TASK = "xqg-mini"
+
+
+def bundled_folder() -> Path:
+    """Folder of the bundled cards: inside an installed package, or ``tasks/`` of a source checkout."""
+    package = Path(__file__).parent
+    installed = package / "_tasks"
+    return installed if installed.is_dir() else package.parent / "tasks"
+
+
+def cards(folders: Sequence[Path] = ()) -> dict[str, Path]:
+    """Card files by task name; an earlier folder wins over a later one, and all over the bundled ones."""
+    found: dict[str, Path] = {}
+    for folder in [*folders, bundled_folder()]:
+        for path in sorted(folder.glob("*.toml")):
+            found.setdefault(path.stem, path)
+    return found
+
+
+def card(name: str, folders: Sequence[Path] = ()) -> TaskCard:
+    """The card of a task.
+
+    Raises:
+        UnknownName: there is no such card; suggests the nearest.
+        DataError: the card is malformed; names the file and the field.
+    """
+    known = cards(folders)
+    if name not in known:
+        raise UnknownName("task", name, known, "'xqgbench tasks' lists them.")
+    return read_card(known[name])
+
+
+def read_card(path: Path) -> TaskCard:
+    """Read and check a card file."""
+    content = path.read_bytes()
+    try:
+        entry = tomllib.loads(content.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"not a TOML file: {error}.", path) from None
+    reader = _Reader(entry, path)
+    sources = reader.table("sources")
+    expected = reader.table("expected")
+    result = TaskCard(
+        name=reader.text("name"),
+        title=reader.text("title"),
+        description=reader.text("description"),
+        version=reader.text("version"),
+        format=reader.text("format"),
+        languages=reader.texts("languages"),
+        generated_languages=reader.texts("generated_languages"),
+        split=reader.text("split"),
+        sources={key: _source(key, value, path) for key, value in sources.items()},
+        measures=reader.texts("measures"),
+        main_measure=reader.text("main_measure"),
+        cluster=cast(Literal["query", "passage"], reader.one_of("cluster", ("query", "passage"))),
+        license=reader.text("license"),
+        citation=reader.text("citation"),
+        origin=reader.texts("origin"),
+        expected_passages=int(expected.get("passages", 0)),
+        expected_queries={str(k): int(v) for k, v in expected.get("queries", {}).items()},
+        sha256=hashlib.sha256(content).hexdigest(),
+        folder=path.parent,
+    )
+    reader.nothing_left()
+    if result.name != path.stem:
+        raise DataError(f"the card calls itself '{result.name}'; file and name must agree.", path)
+    if result.main_measure not in result.measures:
+        raise DataError(f"main_measure '{result.main_measure}' is not among its measures.", path)
+    for measure in result.measures:
+        measures.parse(measure)
+    return result
+
+
+def open_task(name: str, folders: Sequence[Path] = ()) -> Task:
+    """Open a task by name, its files checked against the hashes in its card.
+
+    Raises:
+        UnknownName: no such task.
+        MissingData: a file of the task is not here.
+        DataError: the card is malformed, or a file is not the one that the card describes.
+    """
+    found = card(name, folders)
+    task: Task = format_class(found.format)(found, {key: _checked(found, key) for key in found.sources})
+    return task
+
+
+def _checked(found: TaskCard, key: str) -> Path:
+    source = found.sources[key]
+    path = found.folder / source.path
+    if not path.is_file():
+        raise MissingData(f"task '{found.name}' needs {path} ({key}), which is not here.")
+    actual = sha256_of(path)
+    if actual != source.sha256:
+        raise DataError(
+            f"this is not the file that the card of '{found.name}' describes: sha256 is {actual}, the card says "
+            f"{source.sha256}. Restore the file, or give the changed task a card and a version of its own.",
+            path,
+        )
+    return path
+
+
+def _source(key: str, entry: Any, path: Path) -> Source:
+    if not isinstance(entry, dict) or set(entry) != {"path", "sha256"}:
+        raise DataError(f"source '{key}' must have path and sha256.", path)
+    if Path(entry["path"]).is_absolute() or ".." in Path(entry["path"]).parts:
+        raise DataError(f"source '{key}': path '{entry['path']}' leaves the folder of the card.", path)
+    return Source(path=entry["path"], sha256=entry["sha256"])
+
+
+class _Reader:
+    """Takes the fields of a card one by one, and complains about what is missing, mistyped or unknown."""
+
+    def __init__(self, entry: dict[str, Any], path: Path) -> None:
+        self._entry, self._path = dict(entry), path
+
+    def _take(self, field: str, kind: type) -> Any:
+        if field not in self._entry:
+            raise DataError(f"the card lacks '{field}'.", self._path)
+        value = self._entry.pop(field)
+        if not isinstance(value, kind):
+            raise DataError(f"'{field}' must be a {kind.__name__}, not {value!r}.", self._path)
+        return value
+
+    def text(self, field: str) -> str:
+        return cast(str, self._take(field, str)).strip()
+
+    def texts(self, field: str) -> tuple[str, ...]:
+        values = self._take(field, list)
+        if not all(isinstance(value, str) for value in values) or len(set(values)) != len(values):
+            raise DataError(f"'{field}' must be a list of distinct strings, not {values!r}.", self._path)
+        return tuple(values)
+
+    def table(self, field: str) -> Mapping[str, Any]:
+        return cast(Mapping[str, Any], self._take(field, dict))
+
+    def one_of(self, field: str, choices: tuple[str, ...]) -> str:
+        value = self.text(field)
+        if value not in choices:
+            raise DataError(f"'{field}' is '{value}'; it must be one of {', '.join(choices)}.", self._path)
+        return value
+
+    def nothing_left(self) -> None:
+        if self._entry:
+            raise DataError(f"unknown field '{next(iter(self._entry))}'.", self._path)

@@ -1,0 +1,297 @@
+"""The records and protocols that every other module speaks in.
+
+Nothing here computes. Arrays are C-contiguous float32 of shape (rows, dimensions) unless a docstring says otherwise.
+Queries, judgements, runs and scores are kept per language, because query ids recur across the languages of a task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+Vectors = npt.NDArray[np.float32]
+Similarity = Literal["dot", "cosine"]
+Domain = Literal["in-domain", "out-of-domain", "unknown"]
+
+#: What long work calls as it goes on: (what is being done, how much is done, how much there is or None).
+Progress = Callable[[str, int, "int | None"], None]
+
+
+def silent(what: str, done: int, total: int | None) -> None:
+    """The progress callback that shows nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A unit of retrieval. ``title`` may be empty, ``text`` may not."""
+
+    id: str
+    title: str
+    text: str
+
+    def joined(self, separator: str) -> str:
+        """Title and text as one string; the text alone where there is no title."""
+        return f"{self.title}{separator}{self.text}" if self.title else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A test question in one language."""
+
+    id: str
+    text: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judgements:
+    """What counts as right for the queries of one language; either mapping may be empty.
+
+    Attributes:
+        qrels: query id -> passage id -> grade (0 and below: judged not relevant).
+        answers: query id -> accepted answer strings, for measures that look for an answer in the retrieved text.
+    """
+
+    qrels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    answers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file of a task: where it is, relative to the card, and the sha256 of its bytes."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCard:
+    """What ``tasks/<name>.toml`` says, checked.
+
+    Attributes:
+        languages: the languages of the queries; they are averaged into ``macro`` and form one Holm family.
+        generated_languages: the languages that passages have generated queries in; empty if there are none.
+        cluster: what queries must share to move together in significance tests: ``passage`` (a judged passage) or
+            ``query`` (nothing; every query stands for itself).
+        origin: names of the data sets the questions or passages come from; compared with what a retriever was trained
+            on to tell in-domain from out-of-domain.
+        expected_queries: language -> number of queries the files must hold.
+        sha256: hash of the card file.
+        folder: the folder that source paths are relative to.
+    """
+
+    name: str
+    title: str
+    description: str
+    version: str
+    format: str
+    languages: tuple[str, ...]
+    generated_languages: tuple[str, ...]
+    split: str
+    sources: Mapping[str, Source]
+    measures: tuple[str, ...]
+    main_measure: str
+    cluster: Literal["query", "passage"]
+    license: str
+    citation: str
+    origin: tuple[str, ...]
+    expected_passages: int
+    expected_queries: Mapping[str, int]
+    sha256: str
+    folder: Path
+
+
+class Task(Protocol):
+    """A card opened: its texts and judgements. Formats implement it.
+
+    ``passages`` and ``generated_queries`` are streams read from disk at each call, in the same order; the collection
+    never has to fit in memory.
+    """
+
+    @property
+    def card(self) -> TaskCard: ...
+
+    def collection(self, language: str) -> str:
+        """Name of the passage collection that ``language`` is searched in; languages may share one."""
+        ...
+
+    def queries(self, language: str) -> Sequence[Query]: ...
+
+    def judgements(self, language: str) -> Judgements: ...
+
+    def passages(self, language: str) -> Iterator[Passage]: ...
+
+    def generated_queries(self, language: str) -> Iterator[Mapping[str, Sequence[str]]]:
+        """Per passage, in the order of ``passages``: language -> generated queries (empty where there are none)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RetrieverInfo:
+    """What identifies a retriever: all that can change one of its vectors, and what a reader of a result must know.
+
+    Attributes:
+        dim: dimensions of its vectors.
+        similarity: ``cosine`` vectors are normalised by the harness, before any fusion.
+        revision: hash or pinned revision of the weights. Without one, xqgbench encodes a few fixed texts at every
+            start and keeps vectors apart by the outcome, so that changed weights are never mistaken for the old ones.
+        query_prompt, passage_prompt: text that the retriever itself puts before what it encodes.
+        query_length, passage_length: tokens after which texts are cut; None where unknown.
+        title_join: what stands between title and text of a passage.
+        trained_on: data sets in its training data; None where not public.
+        libraries: distributions whose version can change a vector.
+        notes: anything else that was assumed or should be known.
+    """
+
+    name: str
+    dim: int
+    similarity: Similarity = "cosine"
+    revision: str | None = None
+    query_prompt: str = ""
+    passage_prompt: str = ""
+    query_length: int | None = None
+    passage_length: int | None = None
+    title_join: str = " "
+    license: str = ""
+    trained_on: tuple[str, ...] | None = None
+    libraries: tuple[str, ...] = ()
+    notes: str = ""
+
+
+@runtime_checkable
+class Retriever(Protocol):
+    """All that a plugin needs. Generated queries go through ``encode_queries`` like test queries."""
+
+    @property
+    def info(self) -> RetrieverInfo: ...
+
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
+        """Encode n texts into float32 (n, dim)."""
+        ...
+
+    def encode_passages(self, passages: Sequence[Passage]) -> Vectors:
+        """Encode n passages into float32 (n, dim)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """A retriever known by name (an entry of ``retrievers/models.toml``).
+
+    Attributes:
+        factory: ``module:callable``; called with the card and a local folder or None.
+        extra: the extra of xqgbench that installs what it needs.
+        hub_id, hub_revision: where the weights are on the Hugging Face hub; empty if they come with a package.
+        size: download size, for people ("711 MB").
+        settings: what the factory needs besides (pooling, lengths, prompts ...).
+    """
+
+    name: str
+    factory: str
+    description: str
+    languages: str
+    dim: int
+    similarity: Similarity
+    license: str
+    extra: str
+    size: str
+    hub_id: str = ""
+    hub_revision: str = ""
+    trained_on: tuple[str, ...] | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+#: A stretch of a collection: passage ids and their vectors, row for row.
+Chunk = tuple[Sequence[str], Vectors]
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedChunk:
+    """Generated queries of a stretch of passages, reduced while they streamed.
+
+    Attributes:
+        means: language -> float32 (passages, dim), the mean of the passage's generated-query vectors.
+        counts: language -> int64 (passages,), how many there were; where 0 the mean is a row of zeros.
+    """
+
+    means: Mapping[str, Vectors]
+    counts: Mapping[str, npt.NDArray[np.int64]]
+
+
+class TaskVectors(Protocol):
+    """The vectors of one retriever on one task, encoded when asked for and kept in the store. Augmentations use it."""
+
+    @property
+    def task(self) -> Task: ...
+
+    def queries(self, language: str) -> Vectors:
+        """Vectors of the queries of a language, (queries, dim), in the order of ``task.queries``."""
+        ...
+
+    def passages(self, language: str) -> Iterator[Chunk]:
+        """Vectors of the collection of a language, chunk by chunk."""
+        ...
+
+    def generated(self, language: str, languages: Sequence[str], per_language: int) -> Iterator[GeneratedChunk]:
+        """Reduced vectors of the first ``per_language`` generated queries in ``languages``.
+
+        Aligned with ``passages``.
+        """
+        ...
+
+
+class Augmentation(Protocol):
+    """A way to change retrieval without changing the retriever; ``none`` and ``xqg`` are built in.
+
+    ``label`` stands in system names (empty for none); ``description`` goes into results and signatures.
+    """
+
+    @property
+    def label(self) -> str: ...
+
+    @property
+    def description(self) -> Mapping[str, Any]: ...
+
+    def index(self, task: Task, language: str) -> str:
+        """Languages of one collection with an equal ``index`` are searched in one pass.
+
+        Raises:
+            XqgbenchError: if the task lacks what the augmentation needs. Called for every language before anything
+                is encoded.
+        """
+        ...
+
+    def queries(self, vectors: TaskVectors, language: str) -> Vectors:
+        """Query vectors to search with, (queries, dim)."""
+        ...
+
+    def passages(self, vectors: TaskVectors, language: str) -> Iterator[Chunk]:
+        """Passage vectors to search in."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The passages retrieved for one query, best first.
+
+    Attributes:
+        passage_ids: at most ``depth`` ids; equal scores stand in ascending order of id.
+        scores: float64, the true similarities, non-increasing.
+    """
+
+    passage_ids: tuple[str, ...]
+    scores: npt.NDArray[np.float64]
+
+    def rank_scores(self) -> dict[str, float]:
+        """Strictly decreasing scores derived from the ranks alone, for tools that break ties their own way."""
+        n = len(self.passage_ids)
+        return {passage: float(n - rank) for rank, passage in enumerate(self.passage_ids)}
+
+
+#: query id -> ranking, for one language.
+Run = Mapping[str, Ranking]
