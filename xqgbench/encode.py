@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,7 +37,7 @@ T = TypeVar("T")
 #: Passages per chunk: the unit of storing and of resuming.
 CHUNK = 4_096
 #: Texts given to a retriever at once; a whole number of these makes a chunk, so that batches never cross chunks.
-BATCH = 256
+BATCH = 128
 #: What a retriever without a revision is told apart by.
 PROBES = ("What is the longest river in Africa?", "東京タワーはいつ建てられましたか。", "ما هي عاصمة اليمن؟", "1969")
 
@@ -62,14 +63,14 @@ class Encoder:
     def queries(self, language: str) -> Vectors:
         queries = self.task.queries(language)
         ids, texts = [query.id for query in queries], [query.text for query in queries]
-        return self._stored("queries", text_hash(texts), lambda: self._encode_texts(texts, ids, "query"))
+        return self._stored("queries", text_hash(texts), partial(self._encode_texts, texts, ids, "query"))
 
     def passages(self, language: str) -> Iterator[Chunk]:
         total, done = self.task.card.expected_passages or None, 0
         for chunk in batched(self.task.passages(language), CHUNK):
             self._progress("passages", done, total)
             key = text_hash(text for passage in chunk for text in (passage.title, passage.text))
-            yield [p.id for p in chunk], self._stored("passages", key, lambda c=chunk: self._encode_passages(c))  # type: ignore[misc]
+            yield [p.id for p in chunk], self._stored("passages", key, partial(self._encode_passages, chunk))
             done += len(chunk)
             self._progress("passages", done, total)
 
@@ -100,7 +101,7 @@ class Encoder:
         key = text_hash(itertools.chain.from_iterable((str(len(own)), *own) for own in queries))
         return self._stored("generated", key, reduced)
 
-    def _stored(self, role: str, key: str, encode: Any) -> Vectors:
+    def _stored(self, role: str, key: str, encode: Callable[[], Vectors]) -> Vectors:
         found = self._store.read(role, key)
         if found is None:
             started = time.perf_counter()
@@ -123,7 +124,7 @@ class Encoder:
 
         return self._in_batches(encode, len(passages), "passages")
 
-    def _in_batches(self, encode: Any, total: int, what: str) -> Vectors:
+    def _in_batches(self, encode: Callable[[slice], Vectors], total: int, what: str) -> Vectors:
         vectors = np.empty((total, self._retriever.info.dim), dtype=np.float32)
         for start in range(0, total, BATCH):
             vectors[start : start + BATCH] = encode(slice(start, start + BATCH))

@@ -17,6 +17,7 @@ from xqgbench import registry, results, tasks
 from xqgbench.comparison import DEFAULT_SEED, Comparison, compare
 from xqgbench.encode import Encoder, library_versions
 from xqgbench.errors import DataError, InvalidParameter, UnknownName
+from xqgbench.measures import FirstHit
 from xqgbench.results import Result
 from xqgbench.search import search
 from xqgbench.significance import clusters_of
@@ -81,6 +82,7 @@ def evaluate(
     depth: int = DEFAULT_DEPTH,
     seed: int = DEFAULT_SEED,
     store: Path | None = None,
+    tasks_dir: Path | None = None,
     model_path: Path | None = None,
     progress: Progress = silent,
 ) -> Evaluation:
@@ -94,6 +96,8 @@ def evaluate(
         depth: passages retrieved per query.
         seed: for the significance tests.
         store: root folder of the vector store; by default ``$XQGBENCH_STORE`` or the user's cache folder.
+        tasks_dir: a folder of task cards that are looked at before the bundled ones.
+        model_path: local checkpoint folder for a name whose weights are on the hub.
 
     Raises:
         XqgbenchError: see ``xqgbench.errors``; nothing is left half-written.
@@ -101,7 +105,7 @@ def evaluate(
     if depth < 1:
         raise InvalidParameter(f"depth={depth} must be at least 1.")
     augmentation = registry.augmentation(augment)
-    opened = tasks.open_task(task) if isinstance(task, str) else task
+    opened = tasks.open_task(task, tasks_dir) if isinstance(task, str) else task
     chosen = _languages(opened.card, languages)
     for language in chosen:
         augmentation.index(opened, language)
@@ -137,7 +141,8 @@ class _Shared:
         started, encoded_before, encoding_before = time.perf_counter(), self.encoder.encoded, self.encoder.seconds
         runs = self._runs(augmentation)
         measures = [known_measures.parse(name) for name in card.measures]
-        hits, scores = {}, {}
+        hits: dict[str, dict[str, FirstHit]] = {}
+        scores: dict[str, dict[str, dict[str, float]]] = {}
         texts = self._texts(runs) if any(m.needs == "answers" for m in measures) else {}
         for language in self.languages:
             self.progress("scoring", len(scores), len(self.languages))

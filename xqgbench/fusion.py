@@ -130,7 +130,7 @@ def pool(
     Returns:
         float32 (passages, dim) and int64 (passages,), the number of queries behind each row.
     """
-    total = np.sum([counts[language] for language in languages], axis=0, dtype=np.int64)
+    total: Counts = np.stack([counts[language] for language in languages]).sum(axis=0)
     if len(languages) == 1:
         return means[languages[0]], total
     pooled = np.zeros(means[languages[0]].shape, dtype=np.float64)
@@ -157,7 +157,8 @@ def fuse(passages: Vectors, means: Vectors, counts: Counts, fusion: Fusion, lang
     mean = np.where((counts > 0)[:, None], means, passages)
     nominal = languages * fusion.per_language if fusion.reduce == "sum" else 1
     fused: Vectors = np.float32(1.0 - fusion.alpha) * passages + np.float32(fusion.alpha * nominal) * mean
-    if fusion.renormalise:
-        norms = np.sqrt(np.sum(fused.astype(np.float64) ** 2, axis=1, keepdims=True))
-        fused = (fused / np.where(norms > 0, norms, 1.0)).astype(np.float32)
-    return fused
+    if not fusion.renormalise:
+        return fused
+    norms = np.sqrt(np.sum(fused.astype(np.float64) ** 2, axis=1, keepdims=True))
+    unit: Vectors = (fused / np.where(norms > 0, norms, 1.0)).astype(np.float32)
+    return unit

@@ -71,7 +71,8 @@ def contributions(differences: Floats, clusters: Ints, strata: Ints | None = Non
     """
     groups = np.zeros(len(differences), np.int64) if strata is None else np.unique(strata, return_inverse=True)[1]
     sizes = np.bincount(groups)
-    return np.bincount(clusters, weights=differences / (sizes[groups] * len(sizes)))
+    parts: Floats = np.bincount(clusters, weights=differences / (sizes[groups] * len(sizes))).astype(np.float64)
+    return parts
 
 
 def randomization_tests(parts: Floats, rng: np.random.Generator, resamples: int = RESAMPLES) -> list[Test]:

@@ -1,13 +1,13 @@
 """Task cards: found, read, checked, and opened into tasks.
 
-A card is one TOML file. Cards are looked for in the folders given, then among the ones that come with xqgbench.
+A card is one TOML file. Cards are looked for in the folder given, then among the ones that come with xqgbench.
 """
 
 from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -27,23 +27,26 @@ def bundled_folder() -> Path:
     return installed if installed.is_dir() else package.parent / "tasks"
 
 
-def cards(folders: Sequence[Path] = ()) -> dict[str, Path]:
-    """Card files by task name; an earlier folder wins over a later one, and all over the bundled ones."""
-    found: dict[str, Path] = {}
-    for folder in [*folders, bundled_folder()]:
-        for path in sorted(folder.glob("*.toml")):
-            found.setdefault(path.stem, path)
-    return found
+def cards(folder: Path | None = None) -> dict[str, Path]:
+    """Card files by task name: those in ``folder``, and the bundled ones that it does not replace.
+
+    Raises:
+        MissingData: there is no such folder.
+    """
+    if folder is not None and not folder.is_dir():
+        raise MissingData(f"there is no folder {folder} to look for task cards in.")
+    found = {path.stem: path for path in sorted(bundled_folder().glob("*.toml"))}
+    return found | {path.stem: path for path in sorted(folder.glob("*.toml"))} if folder else found
 
 
-def card(name: str, folders: Sequence[Path] = ()) -> TaskCard:
+def card(name: str, folder: Path | None = None) -> TaskCard:
     """The card of a task.
 
     Raises:
         UnknownName: there is no such card; suggests the nearest.
         DataError: the card is malformed; names the file and the field.
     """
-    known = cards(folders)
+    known = cards(folder)
     if name not in known:
         raise UnknownName("task", name, known, "'xqgbench tasks' lists them.")
     return read_card(known[name])
@@ -90,7 +93,7 @@ def read_card(path: Path) -> TaskCard:
     return result
 
 
-def open_task(name: str, folders: Sequence[Path] = ()) -> Task:
+def open_task(name: str, folder: Path | None = None) -> Task:
     """Open a task by name, its files checked against the hashes in its card.
 
     Raises:
@@ -98,7 +101,7 @@ def open_task(name: str, folders: Sequence[Path] = ()) -> Task:
         MissingData: a file of the task is not here.
         DataError: the card is malformed, or a file is not the one that the card describes.
     """
-    found = card(name, folders)
+    found = card(name, folder)
     task: Task = format_class(found.format)(found, {key: _checked(found, key) for key in found.sources})
     return task
 

@@ -58,4 +58,5 @@ def normalised(vectors: Vectors, ids: Sequence[str], info: RetrieverInfo, what: 
             f"retriever '{info.name}' returned a zero vector for {what} '{bad}', which has no cosine. Use "
             f"similarity='dot' if zero vectors are meant."
         )
-    return (vectors / norms[:, None]).astype(np.float32)
+    unit: Vectors = (vectors / norms[:, None]).astype(np.float32)
+    return unit

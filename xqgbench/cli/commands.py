@@ -11,7 +11,7 @@ DEBUG = click.option("--debug", is_flag=True, help="Show the traceback of an err
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
-class Commas(click.ParamType):
+class Commas(click.ParamType[tuple[str, ...]]):
     """Names separated by commas."""
 
     name = "names"
@@ -37,6 +37,7 @@ class Commas(click.ParamType):
 @click.option("--languages", type=Commas(), help="Only these languages of the task (no macro average then).")
 @click.option("--depth", type=click.IntRange(min=1), default=100, show_default=True, help="Passages per query.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the significance tests.")
+@click.option("--tasks-dir", type=FOLDER, help="A folder of your own task cards.")
 @click.option("--model-path", type=FOLDER, help="Local checkpoint folder for a model from the hub.")
 @click.option("--output", type=FOLDER, default="results", show_default=True, help="Where results are written.")
 @click.option("--store", type=FOLDER, help="Where vectors are kept.  [default: user cache]")
@@ -50,6 +51,7 @@ def eval_(
     languages: tuple[str, ...] | None,
     depth: int,
     seed: int | None,
+    tasks_dir: Path | None,
     model_path: Path | None,
     output: Path,
     store: Path | None,
@@ -76,6 +78,7 @@ def eval_(
                 depth=depth,
                 seed=DEFAULT_SEED if seed is None else seed,
                 store=store,
+                tasks_dir=tasks_dir,
                 model_path=model_path,
                 progress=report,
             )
@@ -100,15 +103,16 @@ def models(as_json: bool, debug: bool) -> None:
     show.models(model_cards(), plugins("retrievers"), as_json)
 
 
-@click.command(epilog="Example:  xqgbench tasks --json")
+@click.command(epilog="Example:  xqgbench tasks --tasks-dir my-tasks")
+@click.option("--tasks-dir", type=FOLDER, help="A folder of your own task cards.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @DEBUG
-def tasks(as_json: bool, debug: bool) -> None:
+def tasks(tasks_dir: Path | None, as_json: bool, debug: bool) -> None:
     """List the tasks."""
     from xqgbench.cli import show
     from xqgbench.tasks import cards, read_card
 
-    show.tasks([read_card(path) for path in cards().values()], as_json)
+    show.tasks([read_card(path) for path in cards(tasks_dir).values()], as_json)
 
 
 @click.command(epilog="Example:  xqgbench leaderboard --results results --output leaderboard")

@@ -70,7 +70,8 @@ def evaluation(found: Evaluation) -> None:
     plain, augmented = found.plain, found.augmented
     measure = plain.main_measure
     console.print()
-    console.print(Text(f"{plain.task} {plain.task_version} · {plain.system} · {measure}", style="bold"))
+    system = (augmented or plain).system
+    console.print(Text(f"{plain.task} {plain.task_version} · {system} · {measure}", style="bold"))
     if augmented is None:
         table = _table(("language", "left"), ("queries", "right"), (plain.system, "right"))
         for language in plain.languages:
@@ -90,7 +91,7 @@ def evaluation(found: Evaluation) -> None:
 def _comparison(found: Evaluation, measure: str) -> Table:
     assert found.augmented is not None  # callers have looked
     comparison = found.comparisons[measure]
-    label = found.augmented.system.removeprefix(found.plain.system)
+    label = f"+{found.augmented.details['augmentation']['name']}"
     table = _table(
         ("language", "left"),
         ("queries", "right"),

@@ -102,17 +102,17 @@ def _hub_folder(card: ModelCard) -> Path:
         return Path(snapshot_download(card.hub_id, **arguments))
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         raise MissingWeights(
-            f"the weights of model '{card.name}' ({card.hub_id}, {card.size}) are not in the local cache, and the "
-            f"Hugging Face hub cannot be reached ({type(error).__name__}). {_how_to_get(card)}"
+            f"the weights of model '{card.name}' are not in the local cache, and the Hugging Face hub cannot be "
+            f"reached ({type(error).__name__}). {_how_to_get(card)}"
         ) from None
 
 
 def _how_to_get(card: ModelCard) -> str:
     return (
-        f"The weights of '{card.name}' are {card.hub_id} on the Hugging Face hub ({card.size}). On a connected machine "
-        f"xqgbench downloads them itself, or: hf download {card.hub_id} --local-dir {card.name}. Copy that folder here "
-        f"and name it with --model-path {card.name}. Models that run without a hub: e5-small (extra e5), use-m3 and "
-        f"minilm-en (extra offline)."
+        f"Its weights are {card.hub_id} on the hub ({card.size}). On a connected machine xqgbench downloads them by "
+        f"itself, or: hf download {card.hub_id} --local-dir {card.name}. Copy that folder here and name it with "
+        f"--model-path {card.name}. Models that run without a hub: e5-small (extra e5), use-m3 and minilm-en (extra "
+        f"offline)."
     )
 
 
