@@ -156,7 +156,8 @@ def fuse(passages: Vectors, means: Vectors, counts: Counts, fusion: Fusion, lang
     """
     mean = np.where((counts > 0)[:, None], means, passages)
     nominal = languages * fusion.per_language if fusion.reduce == "sum" else 1
-    fused: Vectors = np.float32(1.0 - fusion.alpha) * passages + np.float32(fusion.alpha * nominal) * mean
+    fused: Vectors = (1.0 - fusion.alpha) * passages
+    fused += np.float32(fusion.alpha * nominal) * mean
     if not fusion.renormalise:
         return fused
     norms = np.sqrt(np.sum(fused.astype(np.float64) ** 2, axis=1, keepdims=True))

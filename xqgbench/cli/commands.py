@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -11,30 +10,26 @@ DEBUG = click.option("--debug", is_flag=True, help="Show the traceback of an err
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
-class Commas(click.ParamType[tuple[str, ...]]):
-    """Names separated by commas."""
-
-    name = "names"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        if isinstance(value, tuple):
-            return value
-        names = tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
-        if not names:
-            self.fail("at least one name is needed", param, ctx)
-        return names
+def _names(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    """Names separated by commas, each once."""
+    if value is None:
+        return None
+    names = tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+    if not names:
+        raise click.BadParameter("at least one name is needed", context, parameter)
+    return names
 
 
 @click.command("eval", epilog="Example:  xqgbench eval --model mine.py:MyRetriever --augment xqg --languages fi,ja")
 @click.option("--model", required=True, help="Name ('xqgbench models'), file.py:Class, or package.module:Class.")
-@click.option("--task", "task_names", type=Commas(), default="xqg-mini", show_default=True, help="Task, or several.")
+@click.option("--task", "task_names", callback=_names, default="xqg-mini", show_default=True, help="Task, or several.")
 @click.option(
     "--augment",
     default="none",
     show_default=True,
     help="none, xqg, or xqg with parameters: xqg:alpha=0.2,reduce=mean,languages=query.",
 )
-@click.option("--languages", type=Commas(), help="Only these languages of the task (no macro average then).")
+@click.option("--languages", callback=_names, help="Only these languages of the task (no macro average then).")
 @click.option("--depth", type=click.IntRange(min=1), default=100, show_default=True, help="Passages per query.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the significance tests.")
 @click.option("--tasks-dir", type=FOLDER, help="A folder of your own task cards.")
