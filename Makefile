@@ -39,7 +39,8 @@ bench: $(VENV)/.dev
 
 # Exact versions of everything `make` installs, without addresses.
 lock: $(VENV)/.dev
-	$(BIN)/python -m pip freeze --exclude-editable --exclude xqgbench | sed 's/+cpu$$//' > constraints.txt
+	echo "# Exact versions of everything that 'make eval' and 'make test' install; made by 'make lock'." > constraints.txt
+	$(BIN)/python -m pip freeze --exclude-editable --exclude xqgbench | sed 's/+cpu$$//' >> constraints.txt
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; say which: make PYTHON=...") if sys.version_info < (3, 11) else None'

@@ -15,7 +15,7 @@ PACKAGE = Path(xqgbench.__file__).parent
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("types", "errors", "files"),
     ("fusion", "vectors", "search", "measures", "significance"),
-    ("registry",),
+    ("registry", "provenance"),
     ("tasks", "store", "results"),
     ("encode", "comparison"),
     ("evaluation", "leaderboard"),

@@ -142,6 +142,11 @@ def ranks(results: Sequence[Result], measure: str, seed: int = DEFAULT_SEED) -> 
     return [1 + worse for worse in better]
 
 
+def p_text(p: float) -> str:
+    """A p-value in four decimals; what they would show as zero is given as a bound."""
+    return "< 0.0001" if p < 0.0001 else f"{p:.4f}"
+
+
 def _row(
     language: str,
     before: Result,

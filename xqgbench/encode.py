@@ -11,13 +11,13 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
 from xqgbench.fusion import reduce_queries
+from xqgbench.provenance import versions
 from xqgbench.store import Store, text_hash
 from xqgbench.types import (
     Chunk,
@@ -25,7 +25,6 @@ from xqgbench.types import (
     Passage,
     Progress,
     Retriever,
-    RetrieverInfo,
     Task,
     Vectors,
     silent,
@@ -147,7 +146,7 @@ def identity(retriever: Retriever) -> Mapping[str, Any]:
         "prompts": [info.query_prompt, info.passage_prompt],
         "lengths": [info.query_length, info.passage_length],
         "title_join": info.title_join,
-        "libraries": library_versions(info),
+        "libraries": versions(info.libraries),
         "dtype": "float32",
     }
 
@@ -158,17 +157,6 @@ def _probe(retriever: Retriever) -> str:
     roles = (retriever.encode_queries(list(PROBES)), retriever.encode_passages(passages))
     vectors = [checked(output, ids, retriever.info, "probe text") for output in roles]
     return text_hash(array.tobytes().hex() for array in vectors)
-
-
-def library_versions(info: RetrieverInfo) -> dict[str, str]:
-    """Versions of the distributions a retriever names; ``absent`` for one that is not installed."""
-    versions = {}
-    for name in info.libraries:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            versions[name] = "absent"
-    return versions
 
 
 def batched(items: Iterator[T], size: int) -> Iterator[list[T]]:

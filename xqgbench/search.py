@@ -1,9 +1,8 @@
 """Exact top-k search whose outcome depends on the vectors alone.
 
 A float32 matrix product ranks differently on different machines, chunk sizes and thread counts when scores almost
-tie. So faiss proposes candidates, with a rigorous bound on its rounding error deciding whether any passage could be
-missing, and the candidates are scored again in float64, each row summed in one fixed order. Equal scores are ordered
-by passage id.
+tie. So it only chooses candidates, with a rigorous bound on its rounding error such that none can be missing; the
+candidates are scored again in float64, each row summed in one fixed order. Equal scores are ordered by passage id.
 """
 
 from __future__ import annotations
@@ -18,11 +17,12 @@ from xqgbench.types import Chunk, Ranking, Vectors
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Names = npt.NDArray[np.str_]
 
-#: Candidates fetched beyond the depth: near-ties around the last rank rarely need more.
-MARGIN = 16
-#: Query-passage pairs scored at once in float64; bounds memory, not the outcome.
-PAIRS = 16_384
+#: Queries multiplied with a chunk at once; bounds memory, not the outcome.
+QUERIES = 2_048
+#: Query-passage pairs scored at once in float64; few enough to stay in the processor's cache.
+PAIRS = 1_024
 
 
 def search(queries: Vectors, chunks: Iterable[Chunk], depth: int) -> list[Ranking]:
@@ -39,9 +39,11 @@ def search(queries: Vectors, chunks: Iterable[Chunk], depth: int) -> list[Rankin
     best = _Best(len(queries), depth)
     norms = np.sqrt(np.sum(queries.astype(np.float64) ** 2, axis=1))
     for ids, vectors in chunks:
-        if len(queries) and len(ids):
-            rows, columns = _candidates(queries, norms, vectors, depth, best.floor)
-            best.add(rows, pair_scores(queries, vectors, rows, columns), np.asarray(ids, dtype=np.str_)[columns])
+        names = np.asarray(ids, dtype=np.str_)
+        for start in range(0, len(queries) if len(ids) else 0, QUERIES):
+            block = slice(start, start + QUERIES)
+            rows, columns = _candidates(queries[block], norms[block], vectors, depth, best.floor[block])
+            best.add(rows + start, pair_scores(queries[block], vectors, rows, columns), names[columns])
     return best.rankings()
 
 
@@ -58,30 +60,26 @@ def pair_scores(queries: Vectors, vectors: Vectors, rows: Ints, columns: Ints) -
 def _candidates(queries: Vectors, norms: Floats, vectors: Vectors, depth: int, floor: Floats) -> tuple[Ints, Ints]:
     """Pairs (query, passage) that hold every pair whose exact score can still enter the top ``depth``.
 
-    The classical bound |fl(q.p) - q.p| <= d u / (1 - d u) |q| |p| (Higham 2002, section 3.1) holds for every order of
-    summation, so for every BLAS; 2 d u is used for it, with u = 2**-24.
+    |fl(q.p) - q.p| <= d u / (1 - d u) |q| |p| for every order of summation, so for every BLAS (Higham 2002, "Accuracy
+    and Stability of Numerical Algorithms", section 3.1); 2 d u is used for it, with u = 2**-24.
     """
+    longest = np.sqrt(np.sum(vectors.astype(np.float64) ** 2, axis=1).max())
+    error = norms * longest * (2 * vectors.shape[1] * 2.0**-24)
+    if len(vectors) >= depth and np.isinf(floor).any():
+        floor = np.maximum(floor, _depth_th_best(queries, vectors, depth) - error)
+    scores = queries @ vectors.T
+    # The float32 nearest to the limit may lie above it: one step down keeps the comparison safe.
+    limits = np.nextafter((floor - error).astype(np.float32), np.float32(-np.inf))
+    found = np.flatnonzero(scores >= limits[:, None])
+    return found // len(vectors), found % len(vectors)
+
+
+def _depth_th_best(queries: Vectors, vectors: Vectors, depth: int) -> Floats:
+    """Float32 score of the ``depth``-th best passage of each query."""
     import faiss
 
-    n, dim = vectors.shape
-    longest = float(np.sqrt(np.einsum("ij,ij->i", vectors, vectors).max(initial=0.0))) * (1 + 1e-4)
-    error = norms * longest * (2 * dim * 2.0**-24)
-    fetch = min(n, depth + MARGIN)
-    near, found = faiss.knn(queries, vectors, fetch, metric=faiss.METRIC_INNER_PRODUCT)
-    # An exact score is at least its float32 score less the error: a lower bound of the depth-th best.
-    if fetch >= depth:
-        floor = np.maximum(floor, near[:, depth - 1] - error)
-    rows, places = np.nonzero(near >= (floor - error)[:, None])
-    columns = found[rows, places]
-    if fetch == n:
-        return rows, columns
-    open_ended = np.flatnonzero(near[:, -1] >= floor - error)
-    if not len(open_ended):
-        return rows, columns
-    keep = ~np.isin(rows, open_ended)
-    more = [np.flatnonzero(vectors @ queries[q] >= floor[q] - error[q]) for q in open_ended]
-    again = np.repeat(open_ended, [len(m) for m in more])
-    return np.concatenate([rows[keep], again]), np.concatenate([columns[keep], *more])
+    best = faiss.knn(queries, vectors, depth, metric=faiss.METRIC_INNER_PRODUCT)[0]
+    return np.asarray(best[:, -1], dtype=np.float64)
 
 
 class _Best:
@@ -90,20 +88,22 @@ class _Best:
     def __init__(self, queries: int, depth: int) -> None:
         self.depth = depth
         self.floor: Floats = np.full(queries, -np.inf)
-        self._parts: list[tuple[Ints, Floats, npt.NDArray[np.str_]]] = []
+        self._parts: list[tuple[Ints, Floats, Names]] = []
         self._waiting = 0
 
-    def add(self, rows: Ints, scores: Floats, ids: npt.NDArray[np.str_]) -> None:
+    def add(self, rows: Ints, scores: Floats, ids: Names) -> None:
         self._parts.append((rows, scores, ids))
         self._waiting += len(rows)
         if self._waiting >= len(self.floor) * self.depth // 4:
             self._merge()
 
-    def _merge(self) -> tuple[Ints, Floats, npt.NDArray[np.str_]]:
+    def _merge(self) -> tuple[Ints, Floats, Names]:
         if not self._parts:
             return np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.str_)
         rows, scores, ids = (np.concatenate(column) for column in zip(*self._parts, strict=True))
-        order = np.lexsort((ids, -scores, rows))
+        order = np.lexsort((-scores, rows))
+        if ((rows[order][1:] == rows[order][:-1]) & (scores[order][1:] == scores[order][:-1])).any():
+            order = np.lexsort((ids, -scores, rows))  # ids cost more to sort by than scores, and rarely matter
         rows, scores, ids = rows[order], scores[order], ids[order]
         starts = np.searchsorted(rows, np.arange(len(self.floor)))
         keep = np.arange(len(rows)) - starts[rows] < self.depth

@@ -12,7 +12,7 @@ from xqgbench.errors import XqgbenchError
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Example:  xqgbench eval --model e5-small --augment xqg",
+    epilog="\b\nExample:\n  xqgbench eval --model e5-small --augment xqg",
 )
 @click.version_option(package_name="xqgbench")
 def xqgbench() -> None:

@@ -20,7 +20,9 @@ def _names(context: click.Context, parameter: click.Parameter, value: str | None
     return names
 
 
-@click.command("eval", epilog="Example:  xqgbench eval --model mine.py:MyRetriever --augment xqg --languages fi,ja")
+@click.command(
+    "eval", epilog="\b\nExample:\n  xqgbench eval --model mine.py:MyRetriever --augment xqg --languages fi,ja"
+)
 @click.option("--model", required=True, help="Name ('xqgbench models'), file.py:Class, or package.module:Class.")
 @click.option("--task", "task_names", callback=_names, default="xqg-mini", show_default=True, help="Task, or several.")
 @click.option(
@@ -87,7 +89,7 @@ def eval_(
         show.json_of(found)
 
 
-@click.command(epilog="Example:  xqgbench models --json")
+@click.command(epilog="\b\nExample:\n  xqgbench models --json")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @DEBUG
 def models(as_json: bool, debug: bool) -> None:
@@ -98,7 +100,7 @@ def models(as_json: bool, debug: bool) -> None:
     show.models(model_cards(), plugins("retrievers"), as_json)
 
 
-@click.command(epilog="Example:  xqgbench tasks --tasks-dir my-tasks")
+@click.command(epilog="\b\nExample:\n  xqgbench tasks --tasks-dir my-tasks")
 @click.option("--tasks-dir", type=FOLDER, help="A folder of your own task cards.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @DEBUG
@@ -110,7 +112,7 @@ def tasks(tasks_dir: Path | None, as_json: bool, debug: bool) -> None:
     show.tasks([read_card(path) for path in cards(tasks_dir).values()], as_json)
 
 
-@click.command(epilog="Example:  xqgbench leaderboard --results results --output leaderboard")
+@click.command(epilog="\b\nExample:\n  xqgbench leaderboard --results results --output leaderboard")
 @click.option("--results", type=FOLDER, default="results", show_default=True, help="Where results are.")
 @click.option("--output", type=FOLDER, default="leaderboard", show_default=True, help="Where the tables are written.")
 @DEBUG

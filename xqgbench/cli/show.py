@@ -110,6 +110,8 @@ def _comparison(found: Evaluation, measure: str) -> Table:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
+    from xqgbench.comparison import p_text
+
     mark = "*" if row.significant else ("too few" if not row.attainable else "")
     return (
         row.language,
@@ -118,14 +120,9 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{row.after:.4f}",
         f"{row.difference:+.4f}",
         f"[{row.low:+.4f}, {row.high:+.4f}]",
-        p_value(row.p_corrected),
+        p_text(row.p_corrected),
         mark,
     )
-
-
-def p_value(p: float) -> str:
-    """Four decimals; what they would show as zero is given as a bound."""
-    return "< 0.0001" if p < 0.0001 else f"{p:.4f}"
 
 
 def _legend(found: Evaluation, measure: str) -> str:

@@ -24,6 +24,11 @@ class Entry:
         return str(self.result.details["domain"])
 
     @property
+    def source(self) -> str:
+        """How the scores came about: ``measured`` here, re-scored from a submitted run, or copied from a paper."""
+        return str(self.result.details["source"])
+
+    @property
     def comparison(self) -> Mapping[str, Any] | None:
         """Rows of the augmented system against the plain one on the main measure, as ``result.json`` keeps them."""
         kept = self.result.details["comparison"]

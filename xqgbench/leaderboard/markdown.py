@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from xqgbench.comparison import p_text
 from xqgbench.leaderboard.board import Board, Entry
 
 _INTRODUCTION = """# Leaderboard
@@ -45,7 +46,7 @@ def _scores(board: Board) -> list[str]:
         result = entry.result
         means = [f"{result.mean(language, board.measure):.4f}" for language in board.languages]
         macro = f"**{result.macro(board.measure):.4f}**"
-        rows.append([str(entry.rank), escape(result.system), macro, *means, entry.domain, "measured"])
+        rows.append([str(entry.rank), escape(result.system), macro, *means, entry.domain, entry.source])
     return _table(rows)
 
 
@@ -61,7 +62,7 @@ def _differences(board: Board, entries: Sequence[Entry]) -> list[str]:
                 escape(entry.against),
                 _marked(macro),
                 f"[{macro['low']:+.4f}, {macro['high']:+.4f}]",
-                f"{macro['p']:.4f}",
+                p_text(macro["p"]).replace("<", "&lt;"),
                 *(_marked(kept[language]) for language in board.languages),
             ]
         )

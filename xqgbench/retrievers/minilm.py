@@ -40,7 +40,9 @@ class PackagedMiniLM:
     @functools.cached_property
     def _model(self) -> Any:
         from sentence_transformers import SentenceTransformer
+        from transformers.utils.logging import disable_progress_bar
 
+        disable_progress_bar()  # of loading; the harness shows its own
         return SentenceTransformer(str(self._folder), local_files_only=True)
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:

@@ -46,6 +46,7 @@ class TransformerRetriever:
     def _loaded(self) -> tuple[Any, Any]:
         import transformers
 
+        transformers.utils.logging.disable_progress_bar()  # of loading; the harness shows its own
         # Weights in a .bin file are read by torch's restricted unpickler (weights_only), the default of transformers.
         tokenizer = transformers.AutoTokenizer.from_pretrained(self._folder, local_files_only=True)
         model = transformers.AutoModel.from_pretrained(self._folder, local_files_only=True)

@@ -1,0 +1,1 @@
+"""Speed, as ratios against a peer in one run; medians over repetitions. Run by ``make bench``, never by tests."""

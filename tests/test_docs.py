@@ -1,0 +1,60 @@
+"""The documentation says what the program does."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from xqgbench.cli import main
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def test_the_page_of_commands_is_the_programs_own_help() -> None:
+    outcome = subprocess.run(
+        [sys.executable, ROOT / "docs" / "write_cli.py", "--check"], capture_output=True, text=True, check=False
+    )
+    assert outcome.returncode == 0, outcome.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_inside_the_project_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8"))
+    missing = [link for link in links if not (page.parent / link).exists()]
+    assert not missing
+
+
+def test_the_retriever_in_the_readme_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = next(block for block in blocks(ROOT / "README.md", "python") if "class " in block)
+    assert len([line for line in code.splitlines() if line.strip()]) <= 12
+    (tmp_path / "mine.py").write_text(code, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert main(["eval", "--model", "mine.py:MyRetriever", "--augment", "xqg", "--languages", "fi", "--quiet"]) == 0
+
+
+def test_every_command_shown_in_the_pages_is_understood() -> None:
+    shown = {
+        line.strip().partition("#")[0].strip()
+        for page in PAGES
+        for language in ("sh", "bash", "console")
+        for block in blocks(page, language)
+        for line in block.splitlines()
+        if line.strip().startswith("xqgbench ")
+    }
+    assert shown
+    for command in sorted(shown):
+        words = command.split()[1:]
+        options = [word.partition("=")[0] for word in words if word.startswith("--")]
+        page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+        section = page.partition(f"## xqgbench {words[0]}\n")[2].partition("\n## ")[0]
+        assert section, f"'{command}': no command {words[0]}"
+        assert not [option for option in options if option not in section], command

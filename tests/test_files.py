@@ -1,0 +1,157 @@
+"""Files are written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from xqgbench.files import folder_aside, sha256_of, write_atomically
+
+
+@pytest.fixture
+def umask_027() -> Iterator[int]:
+    old = os.umask(0o027)
+    yield 0o027
+    os.umask(old)
+
+
+@contextlib.contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """As on a full disk: the operating system refuses to write files beyond ``size`` bytes."""
+    resource = pytest.importorskip("resource")
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, old[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_a_file_is_written_with_the_folders_it_needs(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "a" / "b" / "file.bin", b"\x00\xff\r\n")
+    assert contents(tmp_path) == {"a/b/file.bin": b"\x00\xff\r\n"}
+
+
+def test_new_content_replaces_old_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "file", b"a long old content")
+    write_atomically(tmp_path / "file", b"new")
+    assert contents(tmp_path) == {"file": b"new"}
+
+
+def test_a_reader_that_has_the_old_file_open_keeps_the_old_content(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "file", b"old")
+    with (tmp_path / "file").open("rb") as stream:
+        write_atomically(tmp_path / "file", b"new")
+        assert stream.read() == b"old"
+
+
+@pytest.mark.parametrize("before", [None, b"old"], ids=["new file", "old file"])
+def test_a_disk_that_fills_up_half_way_leaves_what_was_there(tmp_path: Path, before: bytes | None) -> None:
+    path = tmp_path / "file"
+    if before is not None:
+        write_atomically(path, before)
+    with room_for(1 << 16), pytest.raises(OSError, match=r"(?i)too large"):
+        write_atomically(path, b"x" * (1 << 20))
+    assert contents(tmp_path) == ({} if before is None else {"file": before})
+
+
+def test_a_file_that_cannot_take_its_place_leaves_no_debris(tmp_path: Path) -> None:
+    (tmp_path / "file" / "inside").mkdir(parents=True)
+    with pytest.raises(OSError):  # noqa: PT011 (the kind and text of the error are the operating system's own)
+        write_atomically(tmp_path / "file", b"new")
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+    assert [p.name for p in (tmp_path / "file").iterdir()] == ["inside"]
+
+
+def test_files_and_folders_have_the_permissions_of_ordinary_ones(tmp_path: Path, umask_027: int) -> None:
+    write_atomically(tmp_path / "file", b"")
+    with folder_aside(tmp_path / "folder"):
+        pass
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o666 & ~umask_027
+    assert stat.S_IMODE((tmp_path / "folder").stat().st_mode) == 0o777 & ~umask_027
+
+
+def test_a_folder_appears_when_its_block_ends_and_not_before(tmp_path: Path) -> None:
+    folder = tmp_path / "results" / "task" / "system"
+    with folder_aside(folder) as aside:
+        write_atomically(aside / "sub" / "file", b"1")
+        assert not folder.exists()
+    assert contents(tmp_path) == {"results/task/system/sub/file": b"1"}
+    assert [p.name for p in folder.parent.iterdir()] == ["system"]
+
+
+def test_a_new_folder_replaces_the_whole_of_the_old_one(tmp_path: Path) -> None:
+    folder = tmp_path / "system"
+    write_atomically(folder / "both", b"old")
+    write_atomically(folder / "gone" / "deep", b"old")
+    with folder_aside(folder) as aside:
+        write_atomically(aside / "both", b"new")
+        assert contents(folder) == {"both": b"old", "gone/deep": b"old"}
+    assert contents(tmp_path) == {"system/both": b"new"}
+    assert [p.name for p in tmp_path.iterdir()] == ["system"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("before", [None, b"old"], ids=["new folder", "old folder"])
+def test_an_error_inside_the_block_leaves_what_was_there(
+    tmp_path: Path, before: bytes | None, error: type[BaseException]
+) -> None:
+    folder = tmp_path / "system"
+    if before is not None:
+        write_atomically(folder / "file", before)
+    with pytest.raises(error), folder_aside(folder) as aside:  # noqa: PT012
+        write_atomically(aside / "file", b"new")
+        raise error
+    assert contents(tmp_path) == ({} if before is None else {"system/file": before})
+    assert [p.name for p in tmp_path.iterdir()] == ([] if before is None else ["system"])
+
+
+def test_a_folder_that_cannot_take_its_place_leaves_the_old_one(tmp_path: Path) -> None:
+    folder = tmp_path / "system"
+    write_atomically(folder / "file", b"old")
+    with pytest.raises(OSError), folder_aside(folder) as aside:  # noqa: PT011
+        aside.rmdir()  # as if someone had cleaned up: there is nothing to rename any more
+    assert contents(tmp_path) == {"system/file": b"old"}
+
+
+def test_writers_of_one_folder_at_the_same_time_leave_the_whole_of_one(tmp_path: Path) -> None:
+    """Two evaluations of one retriever write the same plain result."""
+    folder = tmp_path / "system"
+
+    def write(number: int) -> None:
+        for _ in range(300):
+            with folder_aside(folder) as aside:
+                (aside / "first").write_bytes(bytes([number]))
+                (aside / "second").write_bytes(bytes([number]))
+
+    with ThreadPoolExecutor(4) as threads:
+        outcomes = [threads.submit(write, number) for number in range(4)]
+    assert [outcome.exception() for outcome in outcomes] == [None] * 4
+    left = contents(tmp_path)
+    assert set(left) == {"system/first", "system/second"}
+    assert left["system/first"] == left["system/second"]
+    assert [p.name for p in tmp_path.iterdir()] == ["system"]
+
+
+@pytest.mark.parametrize("size", [0, 1, 3_000_001])
+def test_sha256_is_the_one_of_the_whole_file(tmp_path: Path, size: int) -> None:
+    content = (b"0123456789abcdef" * (size // 16 + 1))[:size]
+    (tmp_path / "file").write_bytes(content)
+    assert sha256_of(tmp_path / "file") == hashlib.sha256(content).hexdigest()
+
+
+def test_sha256_agrees_with_coreutils(tmp_path: Path) -> None:
+    # printf 'xqgbench' | sha256sum
+    (tmp_path / "file").write_bytes(b"xqgbench")
+    assert sha256_of(tmp_path / "file") == "fa2821262bc72e09d546d8b4efaa020e4ab39f94e2027c093812a89feb20ff80"

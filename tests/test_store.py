@@ -1,0 +1,277 @@
+"""Vectors on disk: whole and unchanged, or not there at all."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import itertools
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from tests.test_files import contents, room_for
+from xqgbench.errors import StoreError
+from xqgbench.store import Store, default_root, text_hash
+
+IDENTITY: dict[str, Any] = {"name": "mine", "revision": "1", "prompts": ["query: ", "passage: "], "lengths": [32, None]}
+VECTORS = np.arange(12, dtype=np.float32).reshape(3, 4) / 7
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "root", "mine", IDENTITY)
+
+
+def same(found: npt.NDArray[Any] | None, expected: npt.NDArray[Any]) -> bool:
+    """Equal to the last bit, NaN and negative zero included."""
+    return (
+        found is not None
+        and found.dtype == expected.dtype
+        and found.shape == expected.shape
+        and found.tobytes() == expected.tobytes()
+    )
+
+
+# Round trips
+
+
+@settings(deadline=None, max_examples=40)
+@given(hnp.arrays(np.uint32, hnp.array_shapes(min_dims=2, max_dims=2, min_side=0, max_side=5)))
+def test_float32_vectors_come_back_bit_for_bit(tmp_path_factory: pytest.TempPathFactory, bits: Any) -> None:
+    """Bits drawn at random hold infinities, subnormal numbers and NaNs of every kind."""
+    store = Store(tmp_path_factory.mktemp("store"), "mine", IDENTITY)
+    vectors = bits.view(np.float32)
+    store.write("passages", "key", vectors)
+    assert same(store.read("passages", "key"), vectors)
+
+
+def test_what_was_never_written_is_not_there(store: Store) -> None:
+    assert store.read("passages", "key") is None
+    assert not store.folder.exists()
+
+
+def test_roles_and_keys_are_kept_apart(store: Store) -> None:
+    for number, (role, key) in enumerate([("queries", "a"), ("queries", "b"), ("passages", "a")]):
+        store.write(role, key, VECTORS + number)
+    assert same(store.read("queries", "a"), VECTORS)
+    assert same(store.read("queries", "b"), VECTORS + 1)
+    assert same(store.read("passages", "a"), VECTORS + 2)
+    assert store.read("passages", "b") is None
+
+
+def test_a_chunk_written_again_replaces_the_old_one(store: Store) -> None:
+    store.write("passages", "key", VECTORS)
+    store.write("passages", "key", VECTORS[:1] * 2)
+    assert same(store.read("passages", "key"), VECTORS[:1] * 2)
+
+
+def test_a_second_store_of_the_same_identity_finds_what_the_first_wrote(store: Store, tmp_path: Path) -> None:
+    store.write("passages", "key", VECTORS)
+    turned = dict(reversed(IDENTITY.items()))
+    assert same(Store(tmp_path / "root", "mine", turned).read("passages", "key"), VECTORS)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("revision", "2"), ("prompts", ["", "passage: "]), ("lengths", [32, 128]), ("new", None)]
+)
+def test_another_identity_is_another_folder(store: Store, tmp_path: Path, field: str, value: object) -> None:
+    store.write("passages", "key", VECTORS)
+    other = Store(tmp_path / "root", "mine", {**IDENTITY, field: value})
+    assert other.folder != store.folder
+    assert other.read("passages", "key") is None
+
+
+def test_the_folder_says_whose_vectors_it_holds(store: Store) -> None:
+    store.write("passages", "key", VECTORS)
+    assert store.folder.name.startswith("mine-")
+    assert json.loads((store.folder / "retriever.json").read_bytes()) == IDENTITY
+
+
+def test_the_files_are_arrays_that_numpy_reads_alone(store: Store) -> None:
+    store.write("passages", "key", VECTORS)
+    assert same(np.load(store.folder / "passages" / "key.npy", allow_pickle=False), VECTORS)
+    assert set(contents(store.folder)) == {"retriever.json", "passages/key.npy", "passages/key.json"}
+
+
+# Damage
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".json"])
+def test_no_byte_with_a_flipped_bit_ever_changes_a_vector(store: Store, suffix: str) -> None:
+    store.write("passages", "key", VECTORS)
+    path = store.folder / "passages" / f"key{suffix}"
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        found = store.read("passages", "key")
+        # A flip in the record may hit what no reader needs; the vectors are then whole.
+        assert found is None or (suffix == ".json" and same(found, VECTORS)), f"byte {place}"
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".json"])
+def test_a_file_cut_short_anywhere_is_not_there(store: Store, suffix: str) -> None:
+    store.write("passages", "key", VECTORS)
+    path = store.folder / "passages" / f"key{suffix}"
+    content = path.read_bytes()
+    for length in range(len(content)):
+        path.write_bytes(content[:length])
+        assert store.read("passages", "key") is None
+    path.write_bytes(content)
+    assert same(store.read("passages", "key"), VECTORS)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".json"])
+def test_a_chunk_without_its_record_and_a_record_without_its_chunk_are_not_there(store: Store, suffix: str) -> None:
+    store.write("passages", "key", VECTORS)
+    (store.folder / "passages" / f"key{suffix}").unlink()
+    assert store.read("passages", "key") is None
+
+
+@pytest.mark.parametrize("record", [b"{}", b"[]", b"null", b'{"blake2b": 1}', b'{"blake2b": null}'])
+def test_a_record_that_says_something_else_makes_no_chunk(store: Store, record: bytes) -> None:
+    store.write("passages", "key", VECTORS)
+    (store.folder / "passages" / "key.json").write_bytes(record)
+    assert store.read("passages", "key") is None
+
+
+def test_a_chunk_under_another_chunks_record_is_not_there(store: Store) -> None:
+    store.write("passages", "a", VECTORS)
+    store.write("passages", "b", VECTORS * 2)
+    shutil.copy(store.folder / "passages" / "a.npy", store.folder / "passages" / "b.npy")
+    assert store.read("passages", "b") is None
+
+
+def test_a_damaged_chunk_can_be_written_again(store: Store) -> None:
+    store.write("passages", "key", VECTORS)
+    path = store.folder / "passages" / "key.npy"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1])
+    store.write("passages", "key", VECTORS)
+    assert path.read_bytes() == whole
+    assert same(store.read("passages", "key"), VECTORS)
+
+
+# No pickle
+
+
+class Trap:
+    """Unpickling one writes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        return Path.touch, (self.path,)
+
+
+def test_a_pickle_in_the_store_is_not_opened_even_with_a_record_that_fits(store: Store, tmp_path: Path) -> None:
+    store.write("passages", "key", VECTORS)
+    buffer = io.BytesIO()
+    np.save(buffer, np.array([[Trap(tmp_path / "sprung")]], dtype=object), allow_pickle=True)
+    path = store.folder / "passages" / "key.npy"
+    path.write_bytes(buffer.getvalue())
+    digest = hashlib.blake2b(buffer.getvalue(), digest_size=20).hexdigest()
+    path.with_suffix(".json").write_text(json.dumps({"blake2b": digest}), encoding="utf-8")
+    np.load(path, allow_pickle=True)
+    assert (tmp_path / "sprung").exists()  # the trap works
+    (tmp_path / "sprung").unlink()
+    with contextlib.suppress(ValueError, StoreError):
+        assert store.read("passages", "key") is None
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_objects_are_never_written(store: Store) -> None:
+    with pytest.raises(ValueError, match="allow_pickle"):
+        store.write("passages", "key", np.array([[{}]], dtype=object))  # type: ignore[arg-type]
+    assert store.read("passages", "key") is None
+
+
+# Places that cannot be used
+
+
+def test_a_place_that_cannot_be_written_says_how_to_name_another(tmp_path: Path) -> None:
+    (tmp_path / "root").write_bytes(b"a file where the folder should be")
+    store = Store(tmp_path / "root", "mine", IDENTITY)
+    with pytest.raises(StoreError, match=r"cannot use .*root.*--store DIR"):
+        store.write("passages", "key", VECTORS)
+
+
+def test_a_file_that_cannot_be_read_says_how_to_name_another_place(store: Store) -> None:
+    store.write("passages", "key", VECTORS)
+    path = store.folder / "passages" / "key.npy"
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(StoreError, match=r"cannot use .*key\.npy"):
+        store.read("passages", "key")
+
+
+def test_a_full_disk_is_a_store_error_and_leaves_no_chunk(store: Store) -> None:
+    with room_for(1 << 14), pytest.raises(StoreError, match="cannot use"):
+        store.write("passages", "key", np.ones((1 << 10, 8), np.float32))
+    assert store.read("passages", "key") is None
+    assert set(contents(store.folder)) == {"retriever.json"}
+
+
+def test_the_environment_says_where_the_store_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XQGBENCH_STORE", str(tmp_path / "here"))
+    assert default_root() == tmp_path / "here"
+    monkeypatch.delenv("XQGBENCH_STORE")
+    assert default_root().parts[-2:] == ("xqgbench", "store")
+
+
+# Hashes of texts
+
+
+def test_the_hash_of_texts_is_blake2b_over_lengths_and_bytes() -> None:
+    # printf '\x01\0\0\0\0\0\0\0a\x00\0\0\0\0\0\0\0\x03\0\0\0\0\0\0\0\xe5\xb7\x9d' | b2sum -l 160
+    assert text_hash(["a", "", "川"]) == "5a91000f1be5b72989ff8a2fccb1fcbb0e29f468"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (["ab"], ["a", "b"]),
+        (["a", "b"], ["b", "a"]),
+        (["a"], ["a", ""]),
+        ([], [""]),
+        (["a\nb"], ["a", "b"]),
+        (["a\0b"], ["a", "b"]),
+        (["é"], ["e\u0301"]),
+    ],
+)
+def test_texts_that_look_alike_when_joined_have_other_hashes(first: list[str], second: list[str]) -> None:
+    assert text_hash(first) != text_hash(second)
+
+
+PIECES = st.lists(st.text("ab\0\x01\x02", max_size=3), max_size=4)
+
+
+@settings(deadline=None, max_examples=300)
+@given(PIECES, PIECES)
+def test_hashes_agree_exactly_where_the_sequences_do(first: list[str], second: list[str]) -> None:
+    assert (text_hash(first) == text_hash(second)) == (first == second)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.text("ab\0\x01\x02\x08", min_size=1, max_size=12), st.data())
+def test_no_two_ways_of_cutting_a_text_have_one_hash(text: str, data: st.DataObject) -> None:
+    cuts = data.draw(st.lists(st.integers(0, len(text)), max_size=3).map(sorted))
+    bounds = [0, *cuts, len(text)]
+    pieces = [text[a:b] for a, b in itertools.pairwise(bounds)]
+    assert (text_hash(pieces) == text_hash([text])) == (pieces == [text])
+
+
+def test_texts_may_come_from_a_stream() -> None:
+    assert text_hash(text for text in ("a", "b")) == text_hash(["a", "b"])

