@@ -112,7 +112,7 @@ def questions(draw: st.DrawFn) -> Question:
     return Question(passages, tuple(draw(st.permutations([a for group in answers for a in group]))))
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(asked=st.lists(questions(), min_size=1, max_size=3), limit=st.integers(1, 40))
 @example(asked=[Question(["New York", "City"], ("York City",))], limit=2)
 @example(asked=[Question(["New York", "City"], ("York City",))], limit=3)

@@ -332,7 +332,7 @@ BAD_CARDS: dict[str, tuple[dict[str, str | None], list[str]]] = {
     "main measure not among the measures": ({"main_measure": '"RR@100"'}, ["main_measure", "RR@100"]),
     "another name": ({"name": '"other"'}, ["'other'"]),
     "unknown cluster": ({"cluster": '"question"'}, ["'cluster'", "'question'", "passage"]),
-    "unknown format": ({"format": '"xor-retrive"'}, ["'xor-retrive'", "'xor-retrieve'"]),
+    "unknown format": ({"format": '"xor-retrive"'}, ["'xor-retrive'", "xor-retrieve"]),
     "not TOML": ({"title": '"open'}, ["not a TOML file"]),
     "version is a number": ({"version": "1"}, ["'version'"]),
 }

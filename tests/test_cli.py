@@ -22,7 +22,6 @@ import xqgbench
 from tests.conftest import PASSAGES, Bigrams, TaskWriter
 from xqgbench.cli import main
 from xqgbench.cli import xqgbench as group
-from xqgbench.errors import UnknownName
 
 BIGRAMS = "tests.conftest:Bigrams"
 SCRIPT = Path(sys.executable).with_name("xqgbench")
@@ -270,9 +269,13 @@ def test_debug_shows_the_traceback_and_keeps_the_exit_code() -> None:
     assert (quiet.returncode, loud.returncode) == (2, 2)
 
 
-def test_debug_lets_python_callers_have_the_exception(cli: Cli) -> None:
-    with pytest.raises(UnknownName, match="e5-smal"):
-        cli("eval", "--model", "e5-smal", "--debug")
+def test_debug_shows_the_traceback_of_an_unexpected_exception_too(small: Cli, tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("raise ZeroDivisionError('while importing')\n", encoding="utf-8")
+    outcome = small("--model", "broken.py:Mine", "--debug")
+    assert outcome.code == 1
+    assert "Traceback (most recent call last)" in outcome.err
+    assert str(tmp_path / "broken.py") in outcome.err or 'File "broken.py"' in outcome.err
+    assert "ZeroDivisionError: while importing" in outcome.err
 
 
 def test_an_unexpected_exception_is_a_message_that_points_to_debug(small: Cli, tmp_path: Path) -> None:
@@ -370,7 +373,8 @@ def test_some_languages_are_marked_incomplete_and_stay_off_the_leaderboard(
         assert found["complete"] is False
         assert found["languages"] == ["ja"]
         assert {measure["macro"] for measure in found["measures"].values()} == {None}
-    assert "macro" not in found["comparison"]["measures"]["nDCG@10"]
+    compared = summary(tmp_path / "results" / "small" / "bigrams+xqg@languages=ja")["comparison"]
+    assert "macro" not in compared["measures"]["nDCG@10"]
     ranked = cli("leaderboard")
     assert ranked.code == 0
     assert "left out, incomplete: bigrams, bigrams+xqg" in ranked.out
@@ -551,7 +555,17 @@ def test_a_missing_package_exits_with_3_and_says_how_to_install_it(
     tmp_path: Path, model: str, module: str, package: str, extra: str
 ) -> None:
     """The real import system, with one package taken out of sight."""
-    words = [sys.executable, "-c", HIDDEN, module, "eval", "--model", model, "--output", tmp_path / "out"]
+    words: list[str | Path] = [
+        sys.executable,
+        "-c",
+        HIDDEN,
+        module,
+        "eval",
+        "--model",
+        model,
+        "--output",
+        tmp_path / "out",
+    ]
     outcome = subprocess.run(words, capture_output=True, text=True, check=False)
     message = complaint(Outcome(outcome.returncode, outcome.stdout, outcome.stderr), 3)
     assert f"model '{model}' needs" in message

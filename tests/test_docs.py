@@ -36,8 +36,12 @@ def test_links_inside_the_project_lead_somewhere(page: Path) -> None:
 def test_the_retriever_in_the_readme_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = next(block for block in blocks(ROOT / "README.md", "python") if "class " in block)
     assert len([line for line in code.splitlines() if line.strip()]) <= 12
+    counts = "[[1 + text.count(chr(c)) for c in range(97, 97 + 384)] for text in texts]"
+    model = f"import numpy as np\n\ndef encode(texts):\n    return np.array({counts})\n"
     (tmp_path / "mine.py").write_text(code, encoding="utf-8")
+    (tmp_path / "my_model.py").write_text(model, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     assert main(["eval", "--model", "mine.py:MyRetriever", "--augment", "xqg", "--languages", "fi", "--quiet"]) == 0
 
 

@@ -171,6 +171,11 @@ def test_a_mean_is_over_the_passages_own_queries_and_does_not_depend_on_its_neig
         np.testing.assert_allclose(row, expected, rtol=1e-6, atol=1e-7)
 
 
+def test_means_are_summed_in_float64() -> None:
+    # In float32, 2**24 + 1 + 1 is 2**24. The mean of the three is (2**24 + 2) / 3 = 5592406 exactly.
+    assert reduce_queries(f32([[2**24], [1], [1]]), np.array([3])).tolist() == [[5592406.0]]
+
+
 def test_passages_that_all_lack_queries_have_means_of_zeros() -> None:
     means = reduce_queries(np.zeros((0, 3), dtype=np.float32), np.zeros(4, dtype=np.int64))
     assert means.tolist() == [[0, 0, 0]] * 4

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import TaskWriter
 from xqgbench.errors import InvalidParameter
-from xqgbench.measures import AnswerRecall, FirstHit, RankMeasure, answer_hits, parse, score
+from xqgbench.measures import AnswerRecall, FirstHit, RankMeasure, answer_hits, parse, score, unjudged
 from xqgbench.measures.ranked import score_ranked
 from xqgbench.tasks import read_card
 from xqgbench.types import Judgements, Ranking, Run
@@ -372,3 +372,23 @@ def test_hits_are_looked_for_as_deep_as_the_largest_budget() -> None:
     for budgets in (["R@3kt"], ["R@2kt", "R@5kt"], ["R@5kt", "R@2kt"]):
         assert answer_hits([measures[b] for b in budgets], run, judgements, texts) == {"q": FirstHit(2, 3000)}
     assert answer_hits([measures["RR@10"]], run, judgements, {}) == {}
+
+
+QRELS, ANSWERS = {"q": {"a": 1}}, {"q": ("yes",), "r": ("Oulu", "yes")}
+
+
+@pytest.mark.parametrize(
+    ("judgements", "names"),
+    [
+        (Judgements(QRELS, ANSWERS), []),
+        (Judgements(qrels=QRELS), ["R@2kt", "R@5kt"]),
+        (Judgements(answers=ANSWERS), ["nDCG@10"]),
+        (Judgements(QRELS, {"q": ("yes",), "r": ("no",), "s": ()}), ["R@2kt", "R@5kt"]),
+        (Judgements(), ["R@2kt", "nDCG@10", "R@5kt"]),
+    ],
+)
+def test_measures_that_can_judge_no_query_are_named(judgements: Judgements, names: list[str]) -> None:
+    measures = [parse(name) for name in ("R@2kt", "nDCG@10", "R@5kt")]
+    assert unjudged(measures, judgements) == names
+    scores = score(measures, {}, judgements, {})
+    assert [name for name, values in scores.items() if not values] == names

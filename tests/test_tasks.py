@@ -233,7 +233,7 @@ def test_a_missing_file_is_named(write_task: TaskWriter, name: str) -> None:
 
 
 def test_an_unknown_format_is_refused(write_task: TaskWriter) -> None:
-    with pytest.raises(UnknownName, match="unknown format 'xor-retrieve-2'"):
+    with pytest.raises(DataError, match=r"small\.toml: unknown format 'xor-retrieve-2'"):
         tasks.open_task("small", write_task(card={"format": '"xor-retrieve-2"'}))
 
 

@@ -75,10 +75,10 @@ def test_no_texts_give_no_vectors(info: RetrieverInfo) -> None:
         (np.zeros((0, 2)), r"\(0, 2\)"),
         (GOOD[0], r"\(2,\)"),
         (GOOD[None], r"\(1, 3, 2\)"),
-        (None, r"\(1,\)"),
+        (np.ones((3, 2, 4)), r"\(3, 2, 4\)"),
         (1.5, r"\(1,\)"),
     ],
-    ids=["too few", "too many", "none", "one vector", "a batch of batches", "None", "a number"],
+    ids=["too few", "too many", "none", "one vector", "a batch of batches", "a vector per token", "a number"],
 )
 def test_another_number_of_rows_is_refused_with_the_batch_that_it_came_from(output: Any, shape: str) -> None:
     with pytest.raises(
@@ -146,6 +146,11 @@ def test_what_is_no_array_of_numbers_is_refused_by_its_type(output: Any, kind: s
     message = rf"'my-model' returned {kind} for 3 query texts, .*Return a float32 numpy array of shape \(3, 2\)"
     with pytest.raises(RetrieverError, match=message):
         checked(output, IDS, DOT, "query")
+
+
+def test_a_forgotten_return_is_the_retrievers_error() -> None:
+    with pytest.raises(RetrieverError, match=r"'my-model' returned .* for 3 passage texts"):
+        checked(None, IDS, DOT, "passage")
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def compare(before: Result, after: Result, measure: str, family: int, seed: int 
     rows = []
     for stratum, language in enumerate(before.languages):
         mine = strata == stratum
-        own = np.unique(clusters[mine], return_inverse=True)[1]
+        own = significance.numbered(clusters[mine])
         rows.append(_row(language, before, after, measure, values[mine], own, None, seed))
     corrected = significance.holm([row["p"] for row in rows], family)
     macro = None
@@ -121,8 +121,7 @@ def paired(
             values.append(second[query] - first[query])
             clusters.append(before.clusters[language][query])
             strata.append(stratum)
-    compact = np.unique(np.array(clusters, dtype=np.int64), return_inverse=True)[1]
-    return np.array(values), compact, np.array(strata, dtype=np.int64)
+    return np.array(values), significance.numbered(np.array(clusters, dtype=np.int64)), np.array(strata, dtype=np.int64)
 
 
 def ranks(results: Sequence[Result], measure: str, seed: int = DEFAULT_SEED) -> list[int]:

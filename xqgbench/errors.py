@@ -40,16 +40,26 @@ class UnknownName(UsageError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         names = sorted(set(known))
-        folded = {n.casefold(): n for n in names}
-        near = difflib.get_close_matches(name.casefold(), list(folded), n=3, cutoff=0.5)
-        nearest = " or ".join(f"'{folded[n]}'" for n in near)
+        near = _nearest(name, names)
+        nearest = " or ".join(f"'{n}'" for n in near)
         text = f"unknown {kind} '{name}'."
         if nearest:
             text += f" Did you mean {nearest}?"
         elif names:
             text += f" Known: {', '.join(names)}."
         super().__init__(f"{text} {hint}".rstrip())
-        self.kind, self.name, self.suggestions = kind, name, [folded[n] for n in near]
+        self.kind, self.name, self.suggestions = kind, name, near
+
+
+def _nearest(name: str, names: list[str]) -> list[str]:
+    """Up to three similar names, whatever their case; those in the case that was typed come first."""
+
+    def likeness(other: str) -> tuple[float, float]:
+        folded = difflib.SequenceMatcher(None, name.casefold(), other.casefold()).ratio()
+        return folded, difflib.SequenceMatcher(None, name, other).ratio()
+
+    ranked = sorted(((likeness(other), other) for other in names), reverse=True)
+    return [other for (folded, _), other in ranked[:3] if folded >= 0.5]
 
 
 class InvalidParameter(UsageError):

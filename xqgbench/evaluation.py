@@ -105,7 +105,7 @@ def evaluate(
         augmentation.index(opened, language)
     retriever = registry.retriever(model, model_path)
     encoder = Encoder(retriever, opened, store or default_root(), progress)
-    judgements = {language: opened.judgements(language) for language in chosen}
+    judgements = {language: _judgements(opened, language) for language in chosen}
     usual = {"depth": DEFAULT_DEPTH, "seed": DEFAULT_SEED}
     command = provenance.command(
         model if isinstance(model, str) else retriever.info.name,
@@ -213,6 +213,17 @@ def _languages(card: TaskCard, wanted: Sequence[str] | None) -> tuple[str, ...]:
         if language not in card.languages:
             raise UnknownName(f"language of {card.name}", language, card.languages)
     return tuple(language for language in card.languages if language in wanted)
+
+
+def _judgements(task: Task, language: str) -> Judgements:
+    """Judgements of a language, by which every measure of the card can judge at least one of its queries."""
+    judgements, card = task.judgements(language), task.card
+    if not task.queries(language):
+        raise DataError(f"there is no query in '{language}', which is a language of the card.", card.name)
+    unjudged = known_measures.unjudged([known_measures.parse(name) for name in card.measures], judgements)
+    if unjudged:
+        raise DataError(f"{unjudged[0]} judges no query in '{language}': relevant data are missing.", card.name)
+    return judgements
 
 
 def _clusters(task: Task, judgements: Mapping[str, Judgements]) -> dict[str, dict[str, int]]:

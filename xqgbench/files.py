@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -36,13 +37,17 @@ def folder_aside(path: Path) -> Iterator[Path]:
     try:
         yield aside
         aside.chmod(0o777 & ~_umask())
-        if path.exists():
+        while True:
+            try:
+                aside.replace(path)  # succeeds where nothing is in the way
+                break
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
             old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".old"))
-            path.replace(old / "was")
-            aside.replace(path)
+            with contextlib.suppress(FileNotFoundError):  # another writer moved it first
+                path.replace(old / "was")
             shutil.rmtree(old)
-        else:
-            aside.replace(path)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 

@@ -44,14 +44,18 @@ class Fusion:
     renormalise: bool = False
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.alpha, (int, float)) and 0.0 <= self.alpha <= 1.0):
+        if not isinstance(self.alpha, (int, float, np.floating)) or not 0.0 <= self.alpha <= 1.0:
             raise InvalidParameter(f"xqg: alpha={self.alpha} is outside 0 to 1; the paper's value is alpha=0.01.")
         if self.reduce not in ("sum", "mean"):
             raise InvalidParameter(f"xqg: reduce={self.reduce} is not known; use reduce=sum or reduce=mean.")
         if self.per_language < 1:
             raise InvalidParameter(f"xqg: per_language={self.per_language} must be at least 1; the paper uses 5.")
-        if not self.languages:
-            raise InvalidParameter("xqg: languages= is empty; use all, query, or codes joined by + (languages=fi+ja).")
+        named = isinstance(self.languages, str)
+        if (named and self.languages not in ("all", "query")) or not self.languages or not all(self.languages):
+            raise InvalidParameter(
+                f"xqg: languages={self.languages!r} is not known; use 'all', 'query', or a tuple of codes, which the "
+                f"command line joins by + (languages=fi+ja)."
+            )
 
     @classmethod
     def parse(cls, parameters: str) -> Fusion:
@@ -156,7 +160,7 @@ def fuse(passages: Vectors, means: Vectors, counts: Counts, fusion: Fusion, lang
     """
     mean = np.where((counts > 0)[:, None], means, passages)
     nominal = languages * fusion.per_language if fusion.reduce == "sum" else 1
-    fused: Vectors = (1.0 - fusion.alpha) * passages
+    fused: Vectors = np.float32(1.0 - fusion.alpha) * passages
     fused += np.float32(fusion.alpha * nominal) * mean
     if not fusion.renormalise:
         return fused

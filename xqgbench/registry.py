@@ -94,8 +94,6 @@ def augmentation(spec: str | Augmentation) -> Augmentation:
 
 def format_class(name: str) -> Any:
     """The class that opens task cards of a format: called with the card and the paths of its sources."""
-    if name not in FORMATS:
-        raise UnknownName("format", name, FORMATS)
     return import_object(FORMATS[name])
 
 
@@ -118,8 +116,9 @@ def import_object(spec: str) -> Any:
 def _file_module(path: Path) -> Any:
     if not path.is_file():
         raise UsageError(f"there is no file {path}; the part before the colon must be a Python file.")
-    # The name carries the content, so that a changed file is another module.
-    name = f"xqgbench_plugin_{path.stem}_{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
+    # The name carries place and content, so that a changed file, or its copy elsewhere, is another module.
+    key = hashlib.sha256(str(path.resolve()).encode() + b"\0" + path.read_bytes()).hexdigest()
+    name = f"xqgbench_plugin_{path.stem}_{key[:12]}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
@@ -164,7 +163,7 @@ def _conforming(found: Any, spec: str) -> Retriever:
         raise UsageError(f"'{spec}': similarity '{info.similarity}' is not known; use 'dot' or 'cosine'.")
     if not isinstance(info.dim, int) or info.dim < 1:
         raise UsageError(f"'{spec}': dim={info.dim!r} must be a positive whole number.")
-    if not info.name or not set(info.name) <= _NAME_CHARACTERS:
+    if not info.name.strip(".") or not set(info.name) <= _NAME_CHARACTERS:
         raise UsageError(
             f"'{spec}': the name '{info.name}' becomes part of file names; use letters, digits and . _ - alone."
         )

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from xqgbench.errors import ResultError
-from xqgbench.files import folder_aside, write_atomically
+from xqgbench.files import folder_aside, sha256_of, write_atomically
 from xqgbench.measures import FirstHit
 from xqgbench.types import Run
 
@@ -76,12 +76,18 @@ class Result:
 
 def folder_name(result: Result, default_depth: int) -> str:
     """Name of a result's folder: the system, and whatever makes its numbers not comparable with the usual ones."""
-    parts = [re.sub(r"[^A-Za-z0-9._+=-]+", "_", result.system)]
+    parts = [_plain(result.system)]
     if not result.complete:
         parts.append("languages=" + "+".join(result.languages))
     if result.depth != default_depth:
         parts.append(f"depth={result.depth}")
     return "@".join(parts)
+
+
+def _plain(system: str) -> str:
+    """A system's name as one part of a path, another one for every name: ``~`` for a colon, the rest as in URLs."""
+    encoded = re.sub(r"[^A-Za-z0-9._+=,:-]", lambda odd: "".join(f"%{b:02X}" for b in odd[0].encode()), system)
+    return re.sub(r"^\.", "%2E", encoded).replace(":", "~") or "%"
 
 
 def write(result: Result, folder: Path, comparison: Mapping[str, Any] | None) -> bool:
@@ -93,26 +99,23 @@ def write(result: Result, folder: Path, comparison: Mapping[str, Any] | None) ->
     Returns:
         True if files were written, False if the folder held this result already.
     """
+    rankings = {language: _trec(result, language) for language in result.languages}
     files = {
         "scores.parquet": _table(_score_rows(result)),
         "run.parquet": _table(_run_rows(result)),
-        **{f"runs/{language}.trec.gz": _trec(result, language) for language in result.languages},
+        **{f"runs/{_plain(lang)}.trec.gz": gzip.compress(text, mtime=0) for lang, text in rankings.items()},
     }
     if any(result.hits.values()):
         files["first_hits.parquet"] = _table(_hit_rows(result))
-    summary = _summary(result, comparison)
+    summary = _summary(result, comparison) | {"digest": _digest(result, rankings)}
     stable = _fingerprint(summary)
     summary["files"] = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    if (folder / "result.json").is_file():
-        try:
-            if _fingerprint(read_summary(folder)) == stable and set(files) <= _names(folder):
-                return False
-        except ResultError:
-            pass  # unreadable: replaced
+    if _whole(folder) and _fingerprint(read_summary(folder)) == stable:
+        return False
     with folder_aside(folder) as aside:
         for name, content in files.items():
             write_atomically(aside / name, content)
-        text = json.dumps(summary, ensure_ascii=False, indent=1) + "\n"
+        text = json.dumps(summary, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
         write_atomically(aside / "result.json", text.encode())
     return True
 
@@ -128,7 +131,7 @@ def read_summary(folder: Path) -> dict[str, Any]:
         summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ResultError(f"{path} cannot be read: {error}. Delete the folder and evaluate again.") from None
-    if not isinstance(summary, dict) or summary.get("schema") != SCHEMA:
+    if not isinstance(summary, dict) or summary.get("schema") != SCHEMA or not isinstance(summary.get("files"), dict):
         raise ResultError(f"{path} is not a result of schema {SCHEMA}; evaluate again with this version of xqgbench.")
     return summary
 
@@ -147,7 +150,7 @@ def read(folder: Path) -> Result:
         content = path.read_bytes()
     except OSError as error:
         raise ResultError(f"{path} cannot be read: {error}. Evaluate again.") from None
-    if hashlib.sha256(content).hexdigest() != summary["files"]["scores.parquet"]:
+    if hashlib.sha256(content).hexdigest() != summary["files"].get("scores.parquet"):
         raise ResultError(f"{path} is not the file that result.json describes; evaluate again.")
     frame = pd.read_parquet(io.BytesIO(content))
     measures = [*summary["measures"]]
@@ -193,7 +196,10 @@ def _summary(result: Result, comparison: Mapping[str, Any] | None) -> dict[str, 
             measure: {
                 "macro": result.macro(measure) if result.complete else None,
                 "languages": {
-                    language: {"mean": result.mean(language, measure), "queries": result.count(language, measure)}
+                    language: {
+                        "mean": result.mean(language, measure) if result.count(language, measure) else None,
+                        "queries": result.count(language, measure),
+                    }
                     for language in result.languages
                 },
             }
@@ -205,14 +211,27 @@ def _summary(result: Result, comparison: Mapping[str, Any] | None) -> dict[str, 
 
 
 def _fingerprint(summary: Mapping[str, Any]) -> str:
-    """What must agree for two results to be the same; dates, timings and hashes of compressed files need not."""
+    """What must agree for two results to be the same; date, platform, timings and compressed bytes need not."""
     kept = {k: v for k, v in summary.items() if k not in ("timings", "provenance", "files")}
     kept["libraries"] = summary["provenance"]["libraries"]
     return json.dumps(kept, sort_keys=True)
 
 
-def _names(folder: Path) -> set[str]:
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+def _digest(result: Result, rankings: Mapping[str, bytes]) -> str:
+    """Hash of all scores and rankings: two results that agree in it agree in every query."""
+    digest = hashlib.sha256(json.dumps(result.scores, sort_keys=True).encode())
+    for language, text in sorted(rankings.items()):
+        digest.update(f"{language} {len(text)}\n".encode() + text)
+    return digest.hexdigest()
+
+
+def _whole(folder: Path) -> bool:
+    """All files that ``result.json`` names are there, with the content that it says."""
+    try:
+        named = read_summary(folder)["files"].items()
+        return all(sha256_of(folder / name) == expected for name, expected in named)
+    except (ResultError, OSError):
+        return False
 
 
 def _table(rows: Mapping[str, list[Any]]) -> bytes:
@@ -263,4 +282,4 @@ def _trec(result: Result, language: str) -> bytes:
         for query, ranking in result.runs[language].items()
         for rank, (passage, score) in enumerate(ranking.rank_scores().items(), 1)
     ]
-    return gzip.compress("".join(lines).encode(), mtime=0)
+    return "".join(lines).encode()

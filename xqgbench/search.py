@@ -67,10 +67,11 @@ def _candidates(queries: Vectors, norms: Floats, vectors: Vectors, depth: int, f
     error = norms * longest * (2 * vectors.shape[1] * 2.0**-24)
     if len(vectors) >= depth and np.isinf(floor).any():
         floor = np.maximum(floor, _depth_th_best(queries, vectors, depth) - error)
-    scores = queries @ vectors.T
-    # The float32 nearest to the limit may lie above it: one step down keeps the comparison safe.
-    limits = np.nextafter((floor - error).astype(np.float32), np.float32(-np.inf))
-    found = np.flatnonzero(scores >= limits[:, None])
+    with np.errstate(over="ignore", invalid="ignore"):  # huge vectors: what overflows is kept and scored exactly
+        scores = queries @ vectors.T
+        # The float32 nearest to the limit may lie above it: one step down keeps the comparison safe.
+        limits = np.nextafter((floor - error).astype(np.float32), np.float32(-np.inf))
+        found = np.flatnonzero(~(scores < limits[:, None]))
     return found // len(vectors), found % len(vectors)
 
 

@@ -158,6 +158,14 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
+def numbered(labels: Ints) -> Ints:
+    """Clusters renumbered from 0 in the order in which they first occur, so that resampling depends on nothing else."""
+    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    order = np.empty(len(first), dtype=np.int64)
+    order[np.argsort(first)] = np.arange(len(first))
+    return order[inverse]
+
+
 def holm(p_values: Sequence[float], family: int | None = None) -> list[float]:
     """Holm-adjusted p-values, in the order given.
 
@@ -177,7 +185,7 @@ def paired_t_test(differences: Floats) -> float:
     """p-value of the paired t-test (the paper's test), by scipy; 1 where nothing differs or there is one query."""
     if len(differences) < 2 or not differences.any():
         return 1.0
-    if np.ptp(differences) == 0:
+    if np.ptp(differences) <= TOLERANCE * np.abs(differences).max():
         return 0.0
     from scipy import stats
 

@@ -64,7 +64,8 @@ class Store:
             return None
         except OSError as error:
             raise _unusable(path, error) from None
-        if hashlib.blake2b(content, digest_size=20).hexdigest() != record.get("blake2b"):
+        checksum = hashlib.blake2b(content, digest_size=20).hexdigest()
+        if not isinstance(record, dict) or record.get("blake2b") != checksum:
             return None  # damaged: encoded again and replaced
         array: Vectors = np.load(io.BytesIO(content), allow_pickle=False)
         return array

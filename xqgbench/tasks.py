@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from xqgbench import measures
-from xqgbench.errors import DataError, MissingData, UnknownName
+from xqgbench.errors import DataError, InvalidParameter, MissingData, UnknownName
 from xqgbench.files import sha256_of
-from xqgbench.registry import format_class
+from xqgbench.registry import FORMATS, format_class
 from xqgbench.types import Source, Task, TaskCard
 
 DEFAULT_TASK = "xqg-mini"
@@ -61,36 +61,62 @@ def read_card(path: Path) -> TaskCard:
         raise DataError(f"not a TOML file: {error}.", path) from None
     reader = _Reader(entry, path)
     sources = reader.table("sources")
+    languages = reader.texts("languages")
+    if not languages:
+        raise DataError("'languages' is empty; a task needs at least one.", path)
     expected = reader.table("expected")
+    passages, queries = _expected(expected, languages, path)
+    names, main = reader.texts("measures"), reader.text("main_measure")
+    if main not in names:
+        raise DataError(f"main_measure '{main}' is not among its measures.", path)
     result = TaskCard(
         name=reader.text("name"),
         title=reader.text("title"),
         description=reader.text("description"),
         version=reader.text("version"),
         format=reader.text("format"),
-        languages=reader.texts("languages"),
+        languages=languages,
         generated_languages=reader.texts("generated_languages"),
         split=reader.text("split"),
         sources={key: _source(key, value, path) for key, value in sources.items()},
-        measures=reader.texts("measures"),
-        main_measure=reader.text("main_measure"),
+        measures=tuple(_measure(name, path) for name in names),
+        main_measure=_measure(main, path),
         cluster=cast(Literal["query", "passage"], reader.one_of("cluster", ("query", "passage"))),
         license=reader.text("license"),
         citation=reader.text("citation"),
         origin=reader.texts("origin"),
-        expected_passages=int(expected.get("passages", 0)),
-        expected_queries={str(k): int(v) for k, v in expected.get("queries", {}).items()},
+        expected_passages=passages,
+        expected_queries=queries,
         sha256=hashlib.sha256(content).hexdigest(),
         folder=path.parent,
     )
     reader.nothing_left()
     if result.name != path.stem:
         raise DataError(f"the card calls itself '{result.name}'; file and name must agree.", path)
-    if result.main_measure not in result.measures:
-        raise DataError(f"main_measure '{result.main_measure}' is not among its measures.", path)
-    for measure in result.measures:
-        measures.parse(measure)
+    if result.format not in FORMATS:
+        raise DataError(str(UnknownName("format", result.format, FORMATS)), path)
     return result
+
+
+def _measure(name: str, path: Path) -> str:
+    """The name that a measure gives itself (RR@10 for MRR@10)."""
+    try:
+        return measures.parse(name).name
+    except InvalidParameter as error:
+        raise DataError(str(error), path) from None
+
+
+def _expected(entry: Mapping[str, Any], languages: tuple[str, ...], path: Path) -> tuple[int, dict[str, int]]:
+    unknown = set(entry) - {"passages", "queries"}
+    if unknown:
+        raise DataError(f"[expected] has passages and queries, not '{min(unknown)}'.", path)
+    passages, queries = entry.get("passages", 0), entry.get("queries", {})
+    if not isinstance(queries, dict) or not set(queries) <= set(languages):
+        raise DataError(f"[expected] queries = {queries!r} must map languages of the card to numbers.", path)
+    for number in (passages, *queries.values()):
+        if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+            raise DataError(f"[expected] holds {number!r}, which is no number of passages or queries.", path)
+    return passages, queries
 
 
 def open_task(name: str, folder: Path | None = None) -> Task:
@@ -122,8 +148,9 @@ def _checked(found: TaskCard, key: str) -> Path:
 
 
 def _source(key: str, entry: Any, path: Path) -> Source:
-    if not isinstance(entry, dict) or set(entry) != {"path", "sha256"}:
-        raise DataError(f"source '{key}' must have path and sha256.", path)
+    texts = isinstance(entry, dict) and all(isinstance(value, str) for value in entry.values())
+    if not texts or set(entry) != {"path", "sha256"}:
+        raise DataError(f"source '{key}' must have path and sha256, both strings.", path)
     if Path(entry["path"]).is_absolute() or ".." in Path(entry["path"]).parts:
         raise DataError(f"source '{key}': path '{entry['path']}' leaves the folder of the card.", path)
     return Source(path=entry["path"], sha256=entry["sha256"])

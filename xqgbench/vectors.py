@@ -22,8 +22,12 @@ def checked(output: Any, ids: Sequence[str], info: RetrieverInfo, what: str) -> 
         RetrieverError: wrong type, number of rows or dimension; NaN or infinite values; a zero vector under cosine.
     """
     try:
-        vectors = np.ascontiguousarray(output, dtype=np.float32)
-    except (TypeError, ValueError) as error:
+        raw = np.asarray(output)
+        if raw.dtype.kind not in "fiub":
+            raise TypeError(f"its values are of type {raw.dtype}")
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which is refused below
+            vectors = np.ascontiguousarray(raw, dtype=np.float32)
+    except (TypeError, ValueError, RuntimeError) as error:
         raise RetrieverError(
             f"retriever '{info.name}' returned {type(output).__name__} for {len(ids)} {what} texts, which is no array "
             f"of numbers ({error}). Return a float32 numpy array of shape ({len(ids)}, {info.dim})."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 
 import click
 
@@ -38,14 +39,12 @@ def main(arguments: list[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         _say("Interrupted. What was encoded stays in the store; the same command goes on from there.")
         return 1
-    except XqgbenchError as error:
-        if debug:
-            raise
-        _say(f"Error: {error}")
-        return error.exit_code
     except Exception as error:
         if debug:
-            raise
+            traceback.print_exc()
+        if isinstance(error, XqgbenchError):
+            _say(f"Error: {error}")
+            return error.exit_code
         _say(f"Error: {type(error).__name__}: {error}. Run again with --debug for the traceback.")
         return 1
 

@@ -63,7 +63,10 @@ def eval_(
     from xqgbench.cli import show
     from xqgbench.comparison import DEFAULT_SEED
     from xqgbench.evaluation import evaluate
+    from xqgbench.tasks import card
 
+    for task in task_names:
+        card(task, tasks_dir)  # a misspelt name among several is found before the first takes its hour
     found = []
     for task in task_names:
         with show.progress(hidden=quiet or as_json) as report:

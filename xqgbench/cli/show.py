@@ -71,7 +71,7 @@ def evaluation(found: Evaluation) -> None:
     measure = plain.main_measure
     console.print()
     system = (augmented or plain).system
-    console.print(Text(f"{plain.task} {plain.task_version} · {system} · {measure}", style="bold"))
+    console.print(Text(f"{plain.task} {plain.task_version}, {system}, {measure}", style="bold"))
     if augmented is None:
         table = _table(("language", "left"), ("queries", "right"), (plain.system, "right"))
         for language in plain.languages:
@@ -159,7 +159,7 @@ def json_of(found: Sequence[tuple[Evaluation, Sequence[tuple[Path, bool]]]]) -> 
         for _, folders in found
         for folder, _ in folders
     ]
-    print(json.dumps(systems, ensure_ascii=False, indent=1))
+    print(json.dumps(systems, indent=1))
 
 
 def models(cards: Mapping[str, ModelCard], plugins: Mapping[str, EntryPoint], as_json: bool) -> None:
@@ -170,7 +170,7 @@ def models(cards: Mapping[str, ModelCard], plugins: Mapping[str, EntryPoint], as
         listed = [asdict(card) for card in cards.values()] + [
             {"name": n, "factory": p.value} for n, p in plugins.items()
         ]
-        print(json.dumps(listed, ensure_ascii=False, indent=1))
+        print(json.dumps(listed, indent=1))
         return
     table = _table(
         ("name", "left"),
@@ -205,7 +205,7 @@ def tasks(cards: Sequence[TaskCard], as_json: bool) -> None:
             "expected_passages",
             "expected_queries",
         )
-        print(json.dumps([{k: getattr(card, k) for k in kept} for card in cards], ensure_ascii=False, indent=1))
+        print(json.dumps([{k: getattr(card, k) for k in kept} for card in cards], indent=1))
         return
     table = _table(
         ("name", "left"),
@@ -234,7 +234,7 @@ def boards(found: Sequence[Board], output: Path) -> None:
     """The leaderboard in short, and where it is."""
     console = _console()
     for board in found:
-        console.print(Text(f"\n{board.task} {board.version} · {board.measure} · depth {board.depth}", style="bold"))
+        console.print(Text(f"\n{board.task} {board.version}, {board.measure}, depth {board.depth}", style="bold"))
         table = _table(
             ("rank", "right"), ("system", "left"), ("macro", "right"), *[(lang, "right") for lang in board.languages]
         )

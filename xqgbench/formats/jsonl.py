@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,20 +19,42 @@ def records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """
     import orjson
 
-    line = 0
+    for line, raw in lines(path):
+        if not raw.strip():
+            continue
+        try:
+            record = orjson.loads(raw)
+        except orjson.JSONDecodeError as error:
+            raise DataError(f"not a JSON object in UTF-8: {error}.", path, line) from None
+        if not isinstance(record, dict):
+            raise DataError(f"a JSON object is needed, not {type(record).__name__}.", path, line)
+        yield line, record
+
+
+def lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """(line number from 1, line) of a file, without a byte order mark; ``.gz`` is opened as such.
+
+    Raises:
+        DataError: a damaged archive.
+    """
     with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
-        for line, raw in enumerate(stream, 1):
-            if line == 1:
-                raw = raw.removeprefix(b"\xef\xbb\xbf")
-            if not raw.strip():
-                continue
+        numbered = enumerate(stream, 1)
+        while True:
             try:
-                record = orjson.loads(raw)
-            except orjson.JSONDecodeError as error:
-                raise DataError(f"not a JSON object in UTF-8: {error}.", path, line) from None
-            if not isinstance(record, dict):
-                raise DataError(f"a JSON object is needed, not {type(record).__name__}.", path, line)
-            yield line, record
+                line, raw = next(numbered)
+            except StopIteration:
+                return
+            except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+                raise DataError(f"damaged archive: {error}. Fetch the file again.", path) from None
+            yield line, raw.removeprefix(b"\xef\xbb\xbf") if line == 1 else raw
+
+
+def identifier(record: dict[str, Any], field: str, path: Path, line: int) -> str:
+    """An id: a string without white space, which no line of TREC judgements or runs could hold."""
+    value = text(record, field, path, line)
+    if value.split() != [value]:
+        raise DataError(f"'{field}' {value!r} holds white space, which an id must not.", path, line)
+    return value
 
 
 def text(record: dict[str, Any], field: str, path: Path, line: int, *, empty: bool = False) -> str:

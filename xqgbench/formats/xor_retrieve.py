@@ -10,6 +10,7 @@ Sources of a card:
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,11 @@ class XorRetrieve:
     """A task in XOR-Retrieve format; passages are streamed from disk at every call."""
 
     def __init__(self, card: TaskCard, files: Mapping[str, Path]) -> None:
-        lacking = {"questions", "passages"} - set(files)
-        if lacking:
-            raise DataError(
-                f"format xor-retrieve needs the source '{min(lacking)}'.", card.folder / f"{card.name}.toml"
-            )
+        place = card.folder / f"{card.name}.toml"
+        for lacking in sorted({"questions", "passages"} - set(files)):
+            raise DataError(f"format xor-retrieve needs the source '{lacking}'.", place)
+        for unknown in sorted(set(files) - {"questions", "passages", "qrels"}):
+            raise DataError(f"format xor-retrieve knows no source '{unknown}'; did you mean 'qrels'?", place)
         self.card = card
         self._files = files
 
@@ -35,28 +36,40 @@ class XorRetrieve:
         return "passages"
 
     def queries(self, language: str) -> Sequence[Query]:
-        return self._questions(language)[0]
+        if language not in self.card.languages:
+            raise UnknownName(f"language of {self.card.name}", language, self.card.languages)
+        found = tuple(query for query, _ in self._questions.values() if query.language == language)
+        expected = self.card.expected_queries.get(language, max(len(found), 1))
+        if len(found) != expected:
+            message = f"{len(found)} questions in '{language}', where the card expects at least one."
+            if language in self.card.expected_queries:
+                message = f"{len(found)} questions in '{language}', but the card expects {expected}."
+            raise DataError(message, self._files["questions"])
+        return found
 
     def judgements(self, language: str) -> Judgements:
-        queries, answers = self._questions(language)
+        ids = [query.id for query in self.queries(language)]
+        answers = {id_: self._questions[language, id_][1] for id_ in ids}
         if "qrels" not in self._files:
             return Judgements(answers=answers)
-        return Judgements({query.id: self._qrels[query.id] for query in queries if query.id in self._qrels}, answers)
+        qrels = {id_: self._qrels[id_] for id_ in ids if id_ in self._qrels}
+        if not qrels:
+            raise DataError(f"no question in '{language}' is judged.", self._files["qrels"])
+        return Judgements(qrels, answers)
 
     def passages(self, language: str) -> Iterator[Passage]:
         path = self._files["passages"]
         seen: dict[str, int] = {}
         for line, record in jsonl.records(path):
-            docid = jsonl.text(record, "docid", path, line)
+            docid = jsonl.identifier(record, "docid", path, line)
             if docid in seen:
-                raise DataError(
-                    f"passage id '{docid}' stands on line {seen[docid]} already; ids must be unique.", path, line
-                )
+                raise DataError(f"passage id '{docid}' stands on line {seen[docid]} already.", path, line)
             seen[docid] = line
             title = jsonl.text(record, "title", path, line, empty=True) if record.get("title") is not None else ""
             yield Passage(docid, title, jsonl.text(record, "text", path, line))
-        if self.card.expected_passages and len(seen) != self.card.expected_passages:
-            raise DataError(f"{len(seen)} passages, but the card expects {self.card.expected_passages}.", path)
+        if not seen or (self.card.expected_passages and len(seen) != self.card.expected_passages):
+            expected = self.card.expected_passages or "at least one"
+            raise DataError(f"{len(seen)} passages, but the card expects {expected}.", path)
 
     def generated_queries(self, language: str) -> Iterator[Mapping[str, Sequence[str]]]:
         path = self._files["passages"]
@@ -67,32 +80,30 @@ class XorRetrieve:
     def _qrels(self) -> Mapping[str, Mapping[str, int]]:
         path = self._files["qrels"]
         qrels = trec.read_qrels(path)
+        languages = Counter(id_ for _, id_ in self._questions)
         passages = {passage.id for passage in self.passages(self.card.languages[0])}
         for query, grades in qrels.items():
+            if languages[query] != 1:
+                reason = "which is no question" if not languages[query] else "which is a question in several languages"
+                raise DataError(f"query '{query}' is judged, {reason}.", path)
             unknown = [passage for passage in grades if passage not in passages]
             if unknown:
                 raise DataError(f"query '{query}' judges passage '{unknown[0]}', which is not in the collection.", path)
         return qrels
 
-    @functools.cache  # noqa: B019 (one entry per language, and tasks live as long as the process)
-    def _questions(self, language: str) -> tuple[tuple[Query, ...], Mapping[str, tuple[str, ...]]]:
-        if language not in self.card.languages:
-            raise UnknownName(f"language of {self.card.name}", language, self.card.languages)
+    @functools.cached_property
+    def _questions(self) -> Mapping[tuple[str, str], tuple[Query, tuple[str, ...]]]:
+        """(language, id) -> question and answers, for every line of the file, also in languages of no interest."""
         path = self._files["questions"]
-        queries: dict[str, Query] = {}
-        answers: dict[str, tuple[str, ...]] = {}
+        found: dict[tuple[str, str], tuple[Query, tuple[str, ...]]] = {}
         for line, record in jsonl.records(path):
-            if jsonl.text(record, "lang", path, line).strip() != language:
-                continue
-            query = Query(jsonl.text(record, "id", path, line), jsonl.text(record, "question", path, line), language)
-            if query.id in queries:
-                raise DataError(f"question id '{query.id}' occurs twice in language '{language}'.", path, line)
-            queries[query.id] = query
-            answers[query.id] = jsonl.texts(record, "answers", path, line)
-        expected = self.card.expected_queries.get(language, len(queries))
-        if len(queries) != expected:
-            raise DataError(f"{len(queries)} questions in '{language}', but the card expects {expected}.", path)
-        return tuple(queries.values()), answers
+            language = jsonl.text(record, "lang", path, line).strip()
+            id_ = jsonl.identifier(record, "id", path, line)
+            if (language, id_) in found:
+                raise DataError(f"question id '{id_}' occurs twice in language '{language}'.", path, line)
+            question = Query(id_, jsonl.text(record, "question", path, line), language)
+            found[language, id_] = question, jsonl.texts(record, "answers", path, line)
+        return found
 
 
 def _generated(record: Mapping[str, Any], path: Path, line: int) -> Mapping[str, Sequence[str]]:

@@ -62,7 +62,7 @@ class Board:
 def boards(folder: Path) -> list[Board]:
     """One board per task, version of its card, and depth found under ``folder``, in the order of their names."""
     groups: dict[tuple[str, str, str, int], list[Result]] = {}
-    for path in sorted(folder.glob("*/*/result.json")):
+    for path in sorted(folder.glob("*/[!.]*/result.json")):  # not what a killed run left aside
         result = results.read(path.parent)
         card = str(result.details["task"]["card_sha256"])
         groups.setdefault((result.task, result.task_version, card, result.depth), []).append(result)

@@ -41,7 +41,7 @@ def _section(board: Board) -> str:
 
 
 def _scores(board: Board) -> list[str]:
-    rows = [["Rank", "System", "macro", *board.languages, "Domain", "Source"]]
+    rows = [["Rank", "System", "macro", *map(escape, board.languages), "Domain", "Source"]]
     for entry in board.entries:
         result = entry.result
         means = [f"{result.mean(language, board.measure):.4f}" for language in board.languages]
@@ -51,7 +51,7 @@ def _scores(board: Board) -> list[str]:
 
 
 def _differences(board: Board, entries: Sequence[Entry]) -> list[str]:
-    rows = [["System", "against", "macro", "95 % interval", "p", *board.languages]]
+    rows = [["System", "against", "macro", "95 % interval", "p", *map(escape, board.languages)]]
     for entry in entries:
         kept = entry.comparison
         assert kept is not None  # entries were chosen so

@@ -10,13 +10,13 @@ import re
 from collections.abc import Mapping, Sequence
 
 from xqgbench.errors import InvalidParameter
-from xqgbench.measures.answer_recall import AnswerRecall, FirstHit, first_hits
+from xqgbench.measures.answer_recall import AnswerRecall, FirstHit, countable, first_hits
 from xqgbench.measures.ranked import RankMeasure, score_ranked
 from xqgbench.types import Judgements, Run
 
-__all__ = ["AnswerRecall", "FirstHit", "RankMeasure", "answer_hits", "parse", "score"]
+__all__ = ["AnswerRecall", "FirstHit", "RankMeasure", "answer_hits", "parse", "score", "unjudged"]
 
-_ANSWER_RECALL = re.compile(r"R@(\d+(?:\.\d+)?)kt")
+_ANSWER_RECALL = re.compile(r"R@(\d{1,9}(?:\.\d{1,9})?)kt", re.ASCII)
 
 
 def parse(name: str) -> RankMeasure | AnswerRecall:
@@ -50,6 +50,12 @@ def score(
         if isinstance(measure, AnswerRecall):
             scores[measure.name] = measure.score(judgements.answers, hits)
     return {measure.name: scores[measure.name] for measure in measures}
+
+
+def unjudged(measures: Sequence[RankMeasure | AnswerRecall], judgements: Judgements) -> list[str]:
+    """Names of the measures that could judge no query of a language, and so would have no mean there."""
+    judged = {"qrels": bool(judgements.qrels), "answers": any(map(countable, judgements.answers.values()))}
+    return [measure.name for measure in measures if not judged[measure.needs]]
 
 
 def answer_hits(

