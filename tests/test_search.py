@@ -87,7 +87,7 @@ def float_collections(draw: st.DrawFn) -> tuple[Vectors, list[str], Vectors, lis
 
 
 @given(collection=integer_collections(), depth=st.integers(1, 100))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_ties_are_ordered_by_id_as_brute_force_orders_them(
     collection: tuple[Vectors, list[str], Vectors, list[int]], depth: int
 ) -> None:
@@ -96,7 +96,7 @@ def test_ties_are_ordered_by_id_as_brute_force_orders_them(
 
 
 @given(collection=float_collections(), depth=st.integers(1, 100))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_random_vectors_their_twins_and_neighbours_are_ranked_as_by_brute_force(
     collection: tuple[Vectors, list[str], Vectors, list[int]], depth: int
 ) -> None:
@@ -106,7 +106,7 @@ def test_random_vectors_their_twins_and_neighbours_are_ranked_as_by_brute_force(
 
 
 @given(collection=float_collections(), depth=st.integers(1, 30), seed=SEEDS)
-@settings(max_examples=75, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_chunks_and_their_order_change_no_bit(
     collection: tuple[Vectors, list[str], Vectors, list[int]], depth: int, seed: int
 ) -> None:

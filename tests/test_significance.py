@@ -22,6 +22,7 @@ from xqgbench.significance import (
     clusters_of,
     contributions,
     holm,
+    numbered,
     paired_t_test,
     random_generator,
     randomization_test,
@@ -527,6 +528,21 @@ def test_clusters_are_those_of_merging_sets_numbered_from_0(members: list[list[s
     assert sorted(set(clusters)) == list(range(len(set(clusters))))
     found = [{query for query, own in enumerate(clusters) if own == cluster} for cluster in set(clusters)]
     assert sorted(found, key=min) == joined(members)
+
+
+def test_clusters_are_renumbered_in_the_order_of_their_first_query() -> None:
+    assert numbered(ints([7, 2, 7, 9, 2, 0])).tolist() == [0, 1, 0, 2, 1, 3]
+    assert numbered(ints([])).tolist() == []
+
+
+@given(labels=st.lists(st.integers(0, 9), min_size=1, max_size=30), seed=SEEDS)
+@settings(max_examples=60, deadline=None)
+def test_renumbered_clusters_depend_on_who_shares_one_and_on_nothing_else(labels: list[int], seed: int) -> None:
+    own = numbered(ints(labels))
+    assert own.dtype == np.int64
+    assert own.tolist() == [list(dict.fromkeys(labels)).index(label) for label in labels]
+    other_names = np.random.default_rng(seed).permutation(1_000)[ints(labels)]
+    assert np.array_equal(numbered(other_names), own)
 
 
 def test_the_settings_are_as_published() -> None:

@@ -54,6 +54,10 @@ def nltk_itself(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
         ("J. R. R. Tolkien was born on Jan. 3.", "J. R. R. Tolkien was born on Jan. 3 ."),
         ("Is it? Yes! It is...", "Is it ? Yes ! It is ..."),
         ("See the end.) Then go.", "See the end . ) Then go ."),
+        # Punkt's four tables: abbreviations (above), frequent sentence starters, how words are written, collocations
+        ("He left the U.S. In May he came.", "He left the U.S . In May he came ."),
+        ("He met Paul J. He left.", "He met Paul J . He left ."),
+        ("It rose by 5. International trade fell.", "It rose by 5. International trade fell ."),
         # contractions
         ("He didn't, can't and won't.", "He did n't , ca n't and wo n't ."),
         ("You're sure they've it's I'd we'll I'm.", "You 're sure they 've it 's I 'd we 'll I 'm ."),

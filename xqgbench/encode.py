@@ -146,6 +146,7 @@ def identity(retriever: Retriever) -> Mapping[str, Any]:
         "prompts": [info.query_prompt, info.passage_prompt],
         "lengths": [info.query_length, info.passage_length],
         "title_join": info.title_join,
+        "pooling": info.pooling,
         "libraries": versions(info.libraries),
         "dtype": "float32",
     }

@@ -148,7 +148,8 @@ class _Shared:
         for language in self.languages:
             self.progress("scoring", len(scores), len(self.languages))
             judged = self.judgements[language]
-            hits[language] = known_measures.answer_hits(measures, runs[language], judged, texts)
+            own = texts.get(self.task.collection(language), {})
+            hits[language] = known_measures.answer_hits(measures, runs[language], judged, own)
             scores[language] = known_measures.score(measures, runs[language], judged, hits[language])
         revision, described = str(self.encoder.identity["revision"]), augmentation.description
         return Result(
@@ -190,15 +191,16 @@ class _Shared:
                 runs[language] = {query.id: next(rankings) for query in self.task.queries(language)}
         return {language: runs[language] for language in self.languages}
 
-    def _texts(self, runs: Mapping[str, Run]) -> dict[str, str]:
-        """Texts of all retrieved passages, from one more pass over each collection."""
-        texts: dict[str, str] = {}
-        by_collection: dict[str, str] = {self.task.collection(language): language for language in self.languages}
-        for collection, one in by_collection.items():
-            languages = [lang for lang in self.languages if self.task.collection(lang) == collection]
-            wanted = set().union(*(_retrieved(runs[language].values()) for language in languages))
-            texts.update((p.id, p.text) for p in self.task.passages(one) if p.id in wanted)
-        return texts
+    def _texts(self, runs: Mapping[str, Run]) -> dict[str, dict[str, str]]:
+        """collection -> passage id -> text, for all retrieved passages, from one more pass over each collection."""
+        wanted: dict[str, set[str]] = {}
+        for language in self.languages:
+            wanted.setdefault(self.task.collection(language), set()).update(_retrieved(runs[language].values()))
+        one = {self.task.collection(language): language for language in self.languages}
+        return {
+            collection: {p.id: p.text for p in self.task.passages(one[collection]) if p.id in ids}
+            for collection, ids in wanted.items()
+        }
 
 
 def _retrieved(rankings: Iterable[Ranking]) -> set[str]:

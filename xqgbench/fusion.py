@@ -30,7 +30,8 @@ class Fusion:
         alpha: weight of the generated queries, 0 to 1.
         reduce: ``mean`` of the passage's generated-query vectors, or ``sum``: the nominal count
             (languages x per_language) times that mean. Where every passage has all its queries this is the paper's
-            sum; where counts differ, a raw sum would rank passages by how many queries they happen to have.
+            sum; where counts differ, a raw sum would rank passages by how many queries they happen to have. A task
+            that never has ``per_language`` queries per language should be given the number that it has.
         languages: ``all`` the task has generated queries in, ``query`` for the query's own language alone, or a tuple
             of languages.
         per_language: how many generated queries per language are used, the first ones of each passage.
@@ -46,6 +47,7 @@ class Fusion:
     def __post_init__(self) -> None:
         if not isinstance(self.alpha, (int, float, np.floating)) or not 0.0 <= self.alpha <= 1.0:
             raise InvalidParameter(f"xqg: alpha={self.alpha} is outside 0 to 1; the paper's value is alpha=0.01.")
+        object.__setattr__(self, "alpha", float(self.alpha))  # numpy's numbers are not all JSON's
         if self.reduce not in ("sum", "mean"):
             raise InvalidParameter(f"xqg: reduce={self.reduce} is not known; use reduce=sum or reduce=mean.")
         if self.per_language < 1:
@@ -117,6 +119,8 @@ def reduce_queries(vectors: Vectors, counts: Counts) -> Vectors:
     Returns:
         float32 (passages, dim); a row of zeros where a passage has none.
     """
+    if counts.sum() != len(vectors):
+        raise ValueError(f"{len(vectors)} vectors for {counts.sum()} generated queries")
     means = np.zeros((len(counts), vectors.shape[1]), dtype=np.float32)
     some = counts > 0
     if some.any():

@@ -94,6 +94,8 @@ def augmentation(spec: str | Augmentation) -> Augmentation:
 
 def format_class(name: str) -> Any:
     """The class that opens task cards of a format: called with the card and the paths of its sources."""
+    if name not in FORMATS:
+        raise UnknownName("format", name, FORMATS)
     return import_object(FORMATS[name])
 
 

@@ -61,10 +61,11 @@ def _candidates(queries: Vectors, norms: Floats, vectors: Vectors, depth: int, f
     """Pairs (query, passage) that hold every pair whose exact score can still enter the top ``depth``.
 
     |fl(q.p) - q.p| <= d u / (1 - d u) |q| |p| for every order of summation, so for every BLAS (Higham 2002, "Accuracy
-    and Stability of Numerical Algorithms", section 3.1); 2 d u is used for it, with u = 2**-24.
+    and Stability of Numerical Algorithms", section 3.1); 2 d u is used for it, with u = 2**-24, and 2**-149 for each
+    product that may underflow.
     """
     longest = np.sqrt(np.sum(vectors.astype(np.float64) ** 2, axis=1).max())
-    error = norms * longest * (2 * vectors.shape[1] * 2.0**-24)
+    error = norms * longest * (2 * vectors.shape[1] * 2.0**-24) + vectors.shape[1] * 2.0**-149
     if len(vectors) >= depth and np.isinf(floor).any():
         floor = np.maximum(floor, _depth_th_best(queries, vectors, depth) - error)
     with np.errstate(over="ignore", invalid="ignore"):  # huge vectors: what overflows is kept and scored exactly

@@ -35,7 +35,7 @@ BLOCK = 8_192
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
+class RandomisationTest:
     """Outcome of a randomisation test.
 
     Attributes:
@@ -63,7 +63,7 @@ def contributions(differences: Floats, clusters: Ints, strata: Ints | None = Non
 
     Args:
         differences: (n,) paired differences.
-        clusters: (n,) cluster of each query, numbered from 0.
+        clusters: (n,) cluster of each query, numbered from 0 without gaps (see ``numbered``).
         strata: (n,) stratum of each query; None for a single one.
 
     Returns:
@@ -75,7 +75,7 @@ def contributions(differences: Floats, clusters: Ints, strata: Ints | None = Non
     return parts
 
 
-def randomization_tests(parts: Floats, rng: np.random.Generator, resamples: int = RESAMPLES) -> list[Test]:
+def randomization_tests(parts: Floats, rng: np.random.Generator, resamples: int = RESAMPLES) -> list[RandomisationTest]:
     """Two-sided paired randomisation tests of several differences over the same clusters, sharing their sign patterns.
 
     Args:
@@ -98,12 +98,12 @@ def randomization_tests(parts: Floats, rng: np.random.Generator, resamples: int 
         signs = _patterns(start, rows, len(active)) if exact else _draw(rng, rows, len(active))
         beyond += (np.abs(signs @ parts[active]) >= limits).sum(axis=0)
     p = beyond / count if exact else (beyond + 1) / (count + 1)
-    return [Test(float(value), exact, count, clusters, smallest) for value in p]
+    return [RandomisationTest(float(value), exact, count, clusters, smallest) for value in p]
 
 
 def randomization_test(
     differences: Floats, clusters: Ints, strata: Ints | None, rng: np.random.Generator, resamples: int = RESAMPLES
-) -> Test:
+) -> RandomisationTest:
     """One clustered paired randomisation test; see ``randomization_tests``."""
     return randomization_tests(contributions(differences, clusters, strata)[:, None], rng, resamples)[0]
 
@@ -173,6 +173,8 @@ def holm(p_values: Sequence[float], family: int | None = None) -> list[float]:
         family: size of the family, if some of its tests were not made (each then counts as one more comparison).
     """
     size = len(p_values) if family is None else family
+    if size < len(p_values):
+        raise ValueError(f"a family of {size} cannot hold {len(p_values)} tests")
     adjusted = [1.0] * len(p_values)
     running = 0.0
     for step, place in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):

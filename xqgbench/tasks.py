@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 from xqgbench import measures
 from xqgbench.errors import DataError, InvalidParameter, MissingData, UnknownName
 from xqgbench.files import sha256_of
-from xqgbench.registry import FORMATS, format_class
+from xqgbench.registry import format_class
 from xqgbench.types import Source, Task, TaskCard
 
 DEFAULT_TASK = "xqg-mini"
@@ -93,8 +93,10 @@ def read_card(path: Path) -> TaskCard:
     reader.nothing_left()
     if result.name != path.stem:
         raise DataError(f"the card calls itself '{result.name}'; file and name must agree.", path)
-    if result.format not in FORMATS:
-        raise DataError(str(UnknownName("format", result.format, FORMATS)), path)
+    try:
+        format_class(result.format)
+    except UnknownName as error:
+        raise DataError(str(error), path) from None
     return result
 
 

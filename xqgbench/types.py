@@ -143,6 +143,7 @@ class RetrieverInfo:
         query_prompt, passage_prompt: text that the retriever itself puts before what it encodes.
         query_length, passage_length: tokens after which texts are cut; None where unknown.
         title_join: what stands between title and text of a passage.
+        pooling: how token vectors become one vector, where the retriever leaves a choice.
         trained_on: data sets in its training data; None where not public.
         libraries: distributions whose version can change a vector.
         notes: anything else that was assumed or should be known.
@@ -157,6 +158,7 @@ class RetrieverInfo:
     query_length: int | None = None
     passage_length: int | None = None
     title_join: str = " "
+    pooling: str = ""
     license: str = ""
     trained_on: tuple[str, ...] | None = None
     libraries: tuple[str, ...] = ()

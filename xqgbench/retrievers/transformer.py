@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,10 @@ from xqgbench.files import sha256_of
 from xqgbench.types import ModelCard, Passage, RetrieverInfo, Vectors
 
 BATCH = 32
+POOLINGS = ("cls", "mean")
 WEIGHTS = ("*.safetensors", "*.bin")
+#: What else decides on a vector: configuration and tokenizer.
+SETTINGS = ("*.json", "*.txt", "*.model")
 
 
 class TransformerRetriever:
@@ -27,7 +31,8 @@ class TransformerRetriever:
                 raise MissingExtra(f"model '{card.name}'", module, card.extra, hint=_how_to_get(card))
         self._folder = path or _hub_folder(card)
         settings = card.settings
-        self._pooling: str = settings["pooling"]
+        if settings["pooling"] not in POOLINGS:
+            raise InvalidParameter(f"model '{card.name}': pooling '{settings['pooling']}' is not one of {POOLINGS}.")
         self.info = RetrieverInfo(
             name=card.name,
             dim=card.dim,
@@ -36,10 +41,11 @@ class TransformerRetriever:
             query_length=settings["query_length"],
             passage_length=settings["passage_length"],
             title_join=settings["title_join"],
+            pooling=settings["pooling"],
             license=card.license,
             trained_on=card.trained_on,
             libraries=("transformers", "torch"),
-            notes=f"{self._pooling} pooling; weights of {card.hub_id if path is None else f'folder {path.name}'}",
+            notes=f"weights of {card.hub_id if path is None else f'folder {path.name}'}",
         )
 
     @functools.cached_property
@@ -78,7 +84,7 @@ class TransformerRetriever:
                     [texts[i] for i in rows], padding=True, truncation=True, max_length=length, return_tensors="pt"
                 )
                 hidden = model(**batch).last_hidden_state
-                vectors[rows] = _pooled(hidden, batch["attention_mask"], self._pooling).float().numpy()
+                vectors[rows] = _pooled(hidden, batch["attention_mask"], self.info.pooling).float().numpy()
         return vectors
 
 
@@ -93,7 +99,7 @@ def _hub_folder(card: ModelCard) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    wanted = ["*.json", "*.txt", "*.model", *WEIGHTS]
+    wanted = [*SETTINGS, *WEIGHTS]
     arguments: dict[str, Any] = {"revision": card.hub_revision, "allow_patterns": wanted}
     try:
         return Path(snapshot_download(card.hub_id, local_files_only=True, **arguments))
@@ -118,10 +124,12 @@ def _how_to_get(card: ModelCard) -> str:
 
 
 def _revision(folder: Path, *, from_hub: bool) -> str:
-    """The hub's commit, which the cache names the folder after; for other folders the hash of the weights."""
+    """The hub's commit, which the cache names the folder after; for other folders a hash of weights and settings."""
     if from_hub:
         return folder.name
     weights = next((found for pattern in WEIGHTS if (found := sorted(folder.glob(pattern)))), [])
     if not weights:
         raise MissingWeights(f"there are no weights (*.safetensors or *.bin) in {folder}.")
-    return "sha256:" + ",".join(sha256_of(file) for file in weights)
+    files = [*weights, *sorted(file for pattern in SETTINGS for file in folder.glob(pattern))]
+    listed = "".join(f"{sha256_of(file)}  {file.name}\n" for file in files)
+    return f"sha256:{hashlib.sha256(listed.encode()).hexdigest()}"
