@@ -150,6 +150,15 @@ def test_gains_and_losses_on_the_same_facts_cancel_out() -> None:
     assert (comparison.macro.difference, comparison.macro.p) == (0.0, 1.0)
 
 
+def test_the_macro_test_weighs_languages_alike_and_not_queries() -> None:
+    # Differences in eighths: fi -2; ja +1 four times. Per language halved: fi -1, ja +1/8 each; their sum is -1/2.
+    # Whatever the signs, |1 + s/8| >= 1/2 for s = 4, 2, 0, -2, -4: p = 1. Were all queries alike, |2 + s| >= 2 would
+    # hold in 12 of 16 patterns only.
+    comparison = compare(*pair({"fi": [-2 / 8], "ja": [1 / 8] * 4}), MEASURE, family=2)
+    assert comparison.macro is not None
+    assert (comparison.macro.p, comparison.macro.exact) == (1.0, True)
+
+
 # Corrections
 
 

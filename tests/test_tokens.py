@@ -40,7 +40,8 @@ def nltk_itself(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
         nltk.word_tokenize("The sentence splitter is loaded now, and kept.")
     finally:
         nltk.data.path.remove(str(data))
-    return nltk.word_tokenize
+    tokenizer: Tokenizer = nltk.word_tokenize
+    return tokenizer
 
 
 @pytest.mark.parametrize(

