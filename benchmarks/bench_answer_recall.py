@@ -1,8 +1,8 @@
 """R@2kt and R@5kt against their definition done directly: each budget by itself, each passage tokenised when met.
 
 The package scores every question. The direct way, whose time per question does not depend on the others, does some of
-each block, and its time is scaled up to the block: doing all of them would take five minutes. Seconds are processor time,
-which a busy machine does not stretch; both ways run on one thread.
+each block, and its time is scaled up to the block: doing all of them would take five minutes. Seconds are processor
+time, which a busy machine does not stretch; both ways run on one thread.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
 
@@ -179,6 +180,48 @@ def test_the_macro_average_is_the_unweighted_mean_over_languages(mini: Evaluatio
     assert 0 < mini.plain.macro("nDCG@10") < 1
 
 
+def unit(texts: Sequence[str]) -> npt.NDArray[np.float64]:
+    """Bigram vectors of unit length, in float64."""
+    vectors = Bigrams().encode_queries(texts).astype(np.float64)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+
+
+@pytest.mark.parametrize(
+    ("augment", "used", "per_language", "weights"),
+    [
+        # (weight of the passage, weight of the mean of its generated queries); sum: alpha x languages x per_language
+        ("xqg", {"fi": ["fi", "ja"], "ja": ["fi", "ja"]}, 2, (0.99, 0.01 * 2 * 5)),
+        ("xqg:alpha=0.2,reduce=mean", {"fi": ["fi", "ja"], "ja": ["fi", "ja"]}, 2, (0.8, 0.2)),
+        ("xqg:alpha=0.2,reduce=mean,languages=query", {"fi": ["fi"], "ja": ["ja"]}, 2, (0.8, 0.2)),
+        ("xqg:alpha=0.1,languages=query,per_language=2", {"fi": ["fi"], "ja": ["ja"]}, 2, (0.9, 0.1 * 2)),
+        ("xqg:alpha=0.3,reduce=mean,languages=ja,per_language=1", {"fi": ["ja"], "ja": ["ja"]}, 1, (0.7, 0.3)),
+        ("xqg:alpha=1,reduce=mean", {"fi": ["fi", "ja"], "ja": ["fi", "ja"]}, 2, (0, 1)),
+    ],
+)
+@pytest.mark.parametrize("renormalise", [False, True])
+def test_every_setting_of_the_fusion_scores_by_its_formula(
+    write_task: TaskWriter,
+    augment: str,
+    used: dict[str, list[str]],
+    per_language: int,
+    weights: tuple[float, float],
+    renormalise: bool,
+) -> None:
+    spec = augment + ("" if not renormalise else ",renormalise=true" if ":" in augment else ":renormalise=true")
+    run = run_of(augmented(evaluate(Bigrams(), "small", spec, tasks_dir=write_task())))
+    records: list[dict[str, Any]] = PASSAGES
+    base = unit([f"{record['title']} {record['text']}" for record in records])
+    for language, languages in used.items():
+        generated = [[q for lang in languages for q in r["generated_queries"][lang][:per_language]] for r in records]
+        vectors = weights[0] * base + weights[1] * np.stack([unit(own).mean(axis=0) for own in generated])
+        if renormalise:
+            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        for question in (question for question in QUESTIONS if question["lang"] == language):
+            ids, scores = run[language][str(question["id"])]
+            expected = dict(zip(("p0", "p1", "p2", "p3"), vectors @ unit([str(question["question"])])[0], strict=True))
+            assert dict(zip(ids, scores, strict=True)) == pytest.approx(expected, abs=2e-6)
+
+
 def test_scores_are_those_of_the_formulas(mini: Evaluation) -> None:
     """Plain and fused scores of the bundled task by the formulas, in float64 numpy, from the texts in the files.
 
@@ -187,11 +230,6 @@ def test_scores_are_those_of_the_formulas(mini: Evaluation) -> None:
     task = ROOT / "tasks" / "xqg-mini"
     passages = [json.loads(line) for line in (task / "passages.jsonl").read_text(encoding="utf-8").splitlines()]
     questions = [json.loads(line) for line in (task / "questions.jsonl").read_text(encoding="utf-8").splitlines()]
-
-    def unit(texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
-        vectors = Bigrams().encode_queries(texts).astype(np.float64)
-        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
-
     base = unit([f"{p['title']} {p['text']}" for p in passages])
     sums = np.stack(
         [unit([q for lang in LANGUAGES for q in p["generated_queries"][lang]]).sum(axis=0) for p in passages]

@@ -76,6 +76,15 @@ def test_systems_that_cannot_be_told_apart_share_a_rank_the_better_mean_first(tm
     assert [row[:2] for row in rows] == [["1", "best"], ["2", "noisy"], ["2", "even"], ["4", "far"]]
 
 
+def test_rows_stand_in_the_order_of_ranks_where_means_would_have_another(tmp_path: Path) -> None:
+    # 'close' trails 'first' by a little in every query, which is significant; 'noisy' trails by more, but not reliably.
+    noisy = made({"fi": [0.98, 0.18] * 6, "ja": [0.18, 0.98] * 6}, "noisy")
+    for result in (level("first", 0.6, 0.6), level("close", 0.59, 0.59), noisy):
+        save(result, tmp_path)
+    rows = tables(page(tmp_path))[0][1:]
+    assert [row[:3] for row in rows] == [["1", "first", "0.6000"], ["1", "noisy", "0.5800"], ["2", "close", "0.5900"]]
+
+
 def test_equal_means_stand_in_the_order_of_their_names(tmp_path: Path) -> None:
     for name in ("b", "c", "a"):
         save(level(name, 0.5, 0.5), tmp_path)
@@ -219,6 +228,7 @@ NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_
 @example("a|b\\|c")
 @example("[link](https://example.org)")
 @example("&amp; &lt;")
+@example("C #")
 def test_a_name_is_read_as_it_was_given(name: str) -> None:
     """Read by a Markdown parser of its own, in a cell and in a heading."""
     seen = " ".join(name.split())

@@ -440,6 +440,16 @@ def test_a_folder_name_is_one_ordinary_part_of_a_path(system: str) -> None:
     assert Path("results", "small", name).resolve().parent == Path("results", "small").resolve()
 
 
+@pytest.mark.parametrize("language", ["zh/../../x", "..", "a b"])
+def test_an_odd_language_leads_to_no_other_folder(language: str, tmp_path: Path) -> None:
+    result = made({language: [0.5]}, complete=False)
+    name = results.folder_name(result, 100)
+    assert Path(name).name == name
+    results.write(result, tmp_path / "results" / name, None)
+    assert results.read(tmp_path / "results" / name).scores == result.scores
+    assert {path.split("/")[0] for path in contents(tmp_path)} == {"results"}
+
+
 @pytest.mark.parametrize(("one", "other"), [("mine+ä", "mine+ö"), ("mine+a:b=1", "mine+a b=1"), ("ä", "_")])
 def test_two_systems_never_share_a_folder(one: str, other: str) -> None:
     assert results.folder_name(made(SCORES, one), 100) != results.folder_name(made(SCORES, other), 100)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -136,6 +136,7 @@ class _Shared:
     depth: int
     command: str
     progress: Progress
+    tokenised: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def result(self, augmentation: Augmentation) -> Result:
         card, info = self.task.card, self.retriever.info
@@ -149,7 +150,8 @@ class _Shared:
             self.progress("scoring", len(scores), len(self.languages))
             judged = self.judgements[language]
             own = texts.get(self.task.collection(language), {})
-            hits[language] = known_measures.answer_hits(measures, runs[language], judged, own)
+            seen = self.tokenised.setdefault(self.task.collection(language), {})
+            hits[language] = known_measures.answer_hits(measures, runs[language], judged, own, seen)
             scores[language] = known_measures.score(measures, runs[language], judged, hits[language])
         revision, described = str(self.encoder.identity["revision"]), augmentation.description
         return Result(

@@ -102,7 +102,10 @@ class XorRetrieve:
             if (language, id_) in found:
                 raise DataError(f"question id '{id_}' occurs twice in language '{language}'.", path, line)
             question = Query(id_, jsonl.text(record, "question", path, line), language)
-            found[language, id_] = question, jsonl.texts(record, "answers", path, line)
+            answers = jsonl.texts(record, "answers", path, line)
+            if not all(answer.strip() for answer in answers):
+                raise DataError(f"question '{id_}' has an empty answer, which every text would hold.", path, line)
+            found[language, id_] = question, answers
         return found
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 
 from xqgbench.errors import InvalidParameter
 from xqgbench.measures.answer_recall import AnswerRecall, FirstHit, countable, first_hits
@@ -27,10 +28,12 @@ def parse(name: str) -> RankMeasure | AnswerRecall:
     """
     match = _ANSWER_RECALL.fullmatch(name)
     if match:
-        tokens = round(float(match[1]) * 1000)
-        if tokens < 1:
-            raise InvalidParameter(f"measure '{name}' looks at no token at all; the smallest is R@0.001kt.")
-        return AnswerRecall(name, tokens)
+        tokens = Decimal(match[1]) * 1000
+        if tokens < 1 or tokens != int(tokens):
+            raise InvalidParameter(
+                f"measure '{name}' must look at a whole number of tokens; the smallest is R@0.001kt."
+            )
+        return AnswerRecall(f"R@{Decimal(match[1]).normalize():f}kt", int(tokens))
     return RankMeasure.parse(name)
 
 
@@ -63,7 +66,8 @@ def answer_hits(
     run: Run,
     judgements: Judgements,
     texts: Mapping[str, str],
+    tokenised: dict[str, str] | None = None,
 ) -> dict[str, FirstHit]:
-    """First hits of every query, as deep as the largest budget among ``measures`` looks."""
+    """First hits of every query, as deep as the largest budget among ``measures`` looks; see ``first_hits``."""
     budgets = [m.tokens for m in measures if isinstance(m, AnswerRecall)]
-    return first_hits(run, judgements.answers, texts, max(budgets)) if budgets else {}
+    return first_hits(run, judgements.answers, texts, max(budgets), tokenised) if budgets else {}

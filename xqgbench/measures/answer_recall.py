@@ -11,7 +11,6 @@ budget.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -55,44 +54,41 @@ def countable(answers: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def first_hits(
-    run: Run, answers: Mapping[str, tuple[str, ...]], texts: Mapping[str, str], limit: int
+    run: Run,
+    answers: Mapping[str, tuple[str, ...]],
+    texts: Mapping[str, str],
+    limit: int,
+    tokenised: dict[str, str] | None = None,
 ) -> dict[str, FirstHit]:
     """First hits within ``limit`` tokens: query id -> hit; queries without one are left out.
 
     Args:
-        texts: passage id -> text, for every passage in the run; each distinct passage is tokenised once.
+        texts: passage id -> text, for every passage in the run.
+        tokenised: passage id -> its tokens joined by spaces, filled as needed; pass one dictionary for all runs over
+            a collection, and each of its passages is tokenised once.
     """
     tokenize = word_tokenizer()
-    tokenised: dict[str, list[str]] = {}
+    tokenised = {} if tokenised is None else tokenised
     found: dict[str, FirstHit] = {}
     for query, ranking in run.items():
         accepted = countable(answers.get(query, ()))
-        if not accepted:
-            continue
-        tokens: list[str] = []
-        ends: list[int] = []  # tokens collected after each passage
-        for passage in ranking.passage_ids:
+        overlap = max(map(len, accepted), default=0)
+        joined, count = "", 0
+        for rank, passage in enumerate(ranking.passage_ids if accepted else (), 1):
             if passage not in tokenised:
-                tokenised[passage] = tokenize(texts[passage])
-            tokens += tokenised[passage]
-            ends.append(len(tokens))
-            if len(tokens) >= limit:
+                tokenised[passage] = " ".join(tokenize(texts[passage]))
+            start = max(0, len(joined) - overlap)  # an answer may begin in one passage and end in the next
+            joined = " ".join(filter(None, (joined, tokenised[passage])))
+            end = _first_end(joined, accepted, start)
+            count = joined.count(" ", 0, end or len(joined)) + bool(joined)  # no token holds a space
+            if end and count <= limit:
+                found[query] = FirstHit(rank, count)
+            if end or count >= limit:
                 break
-        position = _first_end(tokens[:limit], accepted)
-        if position:
-            found[query] = FirstHit(bisect_left(ends, position) + 1, position)
     return found
 
 
-def _first_end(tokens: list[str], answers: tuple[str, ...]) -> int:
-    """The smallest number of leading tokens whose join holds an answer; 0 if there is none."""
-    joined = " ".join(tokens)
-    starts = ((joined.find(answer), len(answer)) for answer in answers)
-    end = min((start + length for start, length in starts if start >= 0), default=-1)
-    if end < 0:
-        return 0
-    reach, count = -1, 0
-    while reach < end and count < len(tokens):
-        reach += len(tokens[count]) + 1
-        count += 1
-    return count
+def _first_end(joined: str, answers: tuple[str, ...], start: int) -> int:
+    """The smallest offset at which an answer that begins at ``start`` or later ends; 0 if there is none."""
+    starts = ((joined.find(answer, start), len(answer)) for answer in answers)
+    return min((place + length for place, length in starts if place >= 0), default=0)
