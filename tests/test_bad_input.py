@@ -139,6 +139,12 @@ BAD_TASKS: dict[str, tuple[dict[str, str], list[str]]] = {
     "title is a number": ({"passages": altered(PASSAGES, 2, title=3)}, ["passages.jsonl:3:", "'title'", "p2"]),
     "passage id is a number": ({"passages": altered(PASSAGES, 2, docid=3)}, ["passages.jsonl:3:", "'docid'", "3"]),
     "passage id twice": ({"passages": altered(PASSAGES, 3, docid="p0")}, ["passages.jsonl:4:", "'p0'", "line 1"]),
+    "passage id ends in NUL": (
+        {"passages": jsonl([*PASSAGES, {**PASSAGES[0], "docid": "p0\0"}])},
+        ["passages.jsonl:5:", "p0"],
+    ),
+    "passage id with a space": ({"passages": altered(PASSAGES, 1, docid="p 1")}, ["passages.jsonl:2:", "'p 1'"]),
+    "query id with a space": ({"questions": altered(QUESTIONS, 1, id="fi 2")}, ["questions.jsonl:2:", "'fi 2'"]),
     "no passages": ({"passages": "\n", "qrels": ""}, ["passages.jsonl"]),
     "unknown passage": ({"qrels": judged("fi-1 0 p9 1")}, ["qrels.tsv", "'p9'", "'fi-1'"]),
     "unknown query": ({"qrels": judged(*GOOD_QRELS, "fi-l 0 p1 1")}, ["qrels.tsv", "'fi-l'"]),

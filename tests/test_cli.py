@@ -438,6 +438,21 @@ def test_a_misspelt_task_among_several_is_found_before_anything_is_started(small
     assert not (tmp_path / "store").exists()
 
 
+def test_a_language_that_one_of_several_tasks_lacks_is_found_before_anything_is_started(
+    small: Cli, tmp_path: Path
+) -> None:
+    second_task(tmp_path / "tasks")
+    card = tmp_path / "tasks" / "other.toml"
+    text = card.read_text(encoding="utf-8")
+    card.write_text(text.replace('\nlanguages = ["fi", "ja"]', '\nlanguages = ["fi"]'), encoding="utf-8")
+    assert small("--task", "other", "--languages", "fi").code == 0
+    message = complaint(small("--task", "small,other", "--languages", "ja", "--output", "out", "--store", "new"), 2)
+    assert "'ja'" in message
+    assert "other" in message
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "new").exists()
+
+
 def test_the_recorded_command_makes_the_same_result_again(small: Cli, cli: Cli, tmp_path: Path) -> None:
     small("--augment", "xqg:alpha=0.2,reduce=mean", "--depth", "3", "--seed", "7", "--languages", "fi")
     [first] = (tmp_path / "results" / "small").glob("bigrams+xqg*")
