@@ -11,7 +11,7 @@ from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks.timing import ratio, report
-from xqgbench.significance import random_generator, randomization_test
+from xqgbench.significance import random_generator, randomisation_test
 
 RESAMPLES, SEED = 9_999, 7
 
@@ -23,7 +23,7 @@ def main() -> None:
         alone = np.arange(count)
 
         def ours(values: Any = differences, clusters: Any = alone) -> object:
-            return randomization_test(values, clusters, None, random_generator(SEED), RESAMPLES)
+            return randomisation_test(values, clusters, None, random_generator(SEED), RESAMPLES)
 
         def peer(values: Any = differences) -> object:
             return stats.permutation_test(

@@ -15,7 +15,8 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from tests.test_results import MEASURE, made
-from xqgbench.comparison import DEFAULT_SEED, compare, paired, ranks
+from xqgbench import comparison as comparisons
+from xqgbench.comparison import DEFAULT_SEED, Comparison, paired, ranks
 from xqgbench.errors import ResultError
 from xqgbench.results import Result
 
@@ -27,6 +28,13 @@ def pair(
     before = made({language: [0.5] * len(own) for language, own in differences.items()}, "plain", clusters)
     after = made({language: [0.5 + d for d in own] for language, own in differences.items()}, "plain+xqg", clusters)
     return replace(before, complete=complete), replace(after, complete=complete)
+
+
+def compare(before: Result, after: Result, measure: str, family: int, seed: int = DEFAULT_SEED) -> Comparison:
+    """As if the card had ``family`` languages."""
+    absent = tuple(f"x{i}" for i in range(family - len(before.languages)))
+    card = {"card_languages": (*before.languages, *absent)}
+    return comparisons.compare(replace(before, **card), replace(after, **card), measure, seed)
 
 
 # Differences

@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 from tests.conftest import ROOT
 from tests.test_results import MEASURE, made
 from xqgbench import results, tasks
-from xqgbench.comparison import compare
+from xqgbench.comparison import DEFAULT_SEED, compare
 from xqgbench.errors import ResultError
 from xqgbench.leaderboard import boards, build, render
 from xqgbench.leaderboard.markdown import escape
@@ -137,9 +137,9 @@ def test_tasks_versions_cards_and_depths_are_never_mixed(tmp_path: Path) -> None
 def with_comparison(root: Path, gain: float, queries: int) -> dict[str, Any]:
     plain = level("mine", 0.25, 0.5, queries)
     augmented = level("mine+xqg", 0.25 + gain, 0.5, queries)
-    described = compare(plain, augmented, MEASURE, family=2).describe()
+    described = compare(plain, augmented, MEASURE).describe()
     save(plain, root)
-    save(augmented, root, {"against": "mine", "measures": {MEASURE: described}})
+    save(augmented, root, {"against": "mine", "seed": DEFAULT_SEED, "measures": {MEASURE: described}})
     return described
 
 
@@ -269,7 +269,7 @@ def test_the_committed_page_is_the_one_that_the_committed_results_make(tmp_path:
 @committed
 @pytest.mark.parametrize("folder", COMMITTED, ids=lambda path: f"{path.parent.name}-{path.name}")
 def test_committed_results_are_about_the_tasks_as_they_stand(folder: Path) -> None:
-    found, card = results.read(folder), tasks.card(folder.parent.name)
+    found, card = results.read_result(folder), tasks.card(folder.parent.name)
     assert found.details["task"]["card_sha256"] == card.sha256
     assert found.details["task"]["sources"] == {key: source.sha256 for key, source in card.sources.items()}
     assert folder.name == results.folder_name(found, 100)
@@ -278,7 +278,7 @@ def test_committed_results_are_about_the_tasks_as_they_stand(folder: Path) -> No
 @committed
 @pytest.mark.parametrize("folder", COMMITTED, ids=lambda path: f"{path.parent.name}-{path.name}")
 def test_committed_means_follow_from_the_committed_scores(folder: Path) -> None:
-    found = results.read(folder)
+    found = results.read_result(folder)
     for measure, kept in found.details["measures"].items():
         assert kept["macro"] == found.macro(measure)
         for language in found.languages:
@@ -291,13 +291,13 @@ def test_committed_means_follow_from_the_committed_scores(folder: Path) -> None:
 @committed
 @pytest.mark.parametrize("folder", COMMITTED, ids=lambda path: f"{path.parent.name}-{path.name}")
 def test_committed_comparisons_follow_from_the_committed_scores(folder: Path) -> None:
-    after = results.read(folder)
+    after = results.read_result(folder)
     kept = after.details["comparison"]
     if kept is None:
         assert after.details["augmentation"] == {"name": "none"}
         return
-    before = results.read(folder.parent / kept["against"])
-    again = compare(before, after, after.main_measure, len(tasks.card(after.task).languages), kept["seed"])
+    before = results.read_result(folder.parent / kept["against"])
+    again = compare(before, after, after.main_measure, kept["seed"])
     described = kept["measures"][after.main_measure]
     assert list(described) == [*after.languages, "macro"]
     for language, row in again.describe().items():

@@ -60,6 +60,8 @@ def made(
     return Result(
         task=task,
         task_version=version,
+        card_sha256=str(DETAILS["task"]["card_sha256"]),
+        card_languages=tuple(scores),
         system=system,
         languages=tuple(scores),
         complete=complete,
@@ -68,7 +70,11 @@ def made(
         depth=depth,
         scores={lang: {MEASURE: dict(zip(names[lang], own, strict=True))} for lang, own in scores.items()},
         signature=f"task:{task}@{version}|system:{system}",
-        details={**DETAILS, "task": {**DETAILS["task"], "name": task, "version": version}, **(details or {})},
+        details={
+            **DETAILS,
+            "task": {**DETAILS["task"], "name": task, "version": version, "languages": list(scores)},
+            **(details or {}),
+        },
         clusters={lang: dict(zip(names[lang], clusters[lang], strict=True)) for lang in scores},
         runs={lang: dict.fromkeys(own, ranking) for lang, own in names.items()},
     )
@@ -103,7 +109,7 @@ def test_a_language_without_judged_queries_has_no_mean() -> None:
 def test_a_result_is_read_back_as_it_was_written(folder: Path) -> None:
     result = made(SCORES, clusters={"fi": [0, 1], "ja": [1, 2, 2]})
     assert results.write(result, folder, None)
-    found = results.read(folder)
+    found = results.read_result(folder)
     for name in ("task", "task_version", "system", "languages", "complete", "main_measure", "measures", "depth"):
         assert getattr(found, name) == getattr(result, name), name
     assert (found.scores, found.clusters, found.signature) == (result.scores, result.clusters, result.signature)
@@ -129,7 +135,7 @@ def test_scores_keep_every_bit_and_ids_every_character(
     runs = {language: {query: Ranking((), np.zeros(0)) for query in own} for language in ("fi", "ja")}
     result = replace(made({"fi": [], "ja": []}), scores=scores, clusters=clusters, runs=runs)
     results.write(result, folder, None)
-    found = results.read(folder)
+    found = results.read_result(folder)
     assert (found.scores, found.clusters) == (scores, clusters)
     for query, (score, _) in own.items():
         assert math.copysign(1, found.scores["fi"][MEASURE][query]) == math.copysign(1, score)
@@ -140,7 +146,7 @@ def test_several_measures_may_judge_different_queries(folder: Path) -> None:
     scores = {"fi": {MEASURE: {"q0": 0.5, "q1": 1.0}, "R@2kt": {"q1": 1.0}}}
     result = replace(result, scores=scores, measures=(MEASURE, "R@2kt"))
     results.write(result, folder, None)
-    found = results.read(folder)
+    found = results.read_result(folder)
     assert found.scores == scores
     assert (found.count("fi", MEASURE), found.count("fi", "R@2kt")) == (2, 1)
 
@@ -233,7 +239,7 @@ def assert_rescored(saved: Path, qrels_path: Path) -> None:
     """nDCG@10 and RR@10 by pytrec_eval alone, which has never seen the harness."""
     with qrels_path.open(encoding="utf-8") as stream:
         qrels = pytrec_eval.parse_qrel(stream)
-    for language in (result := results.read(saved)).languages:
+    for language in (result := results.read_result(saved)).languages:
         with gzip.open(saved / "runs" / f"{language}.trec.gz", "rt", encoding="utf-8") as stream:
             run = pytrec_eval.parse_run(stream)
         for query, own in run.items():
@@ -272,7 +278,7 @@ def test_a_changed_table_of_scores_is_refused(folder: Path) -> None:
     frame.loc[0, "score"] = 1.0
     frame.to_parquet(path)
     with pytest.raises(ResultError, match=r"scores\.parquet is not the file that result\.json describes"):
-        results.read(folder)
+        results.read_result(folder)
 
 
 def test_a_single_changed_byte_is_refused(folder: Path) -> None:
@@ -282,7 +288,7 @@ def test_a_single_changed_byte_is_refused(folder: Path) -> None:
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     with pytest.raises(ResultError, match="is not the file"):
-        results.read(folder)
+        results.read_result(folder)
 
 
 @pytest.mark.parametrize("name", ["scores.parquet", "result.json"])
@@ -290,7 +296,7 @@ def test_a_missing_file_is_named(folder: Path, name: str) -> None:
     results.write(made(SCORES), folder, None)
     (folder / name).unlink()
     with pytest.raises(ResultError, match=f"{name} cannot be read"):
-        results.read(folder)
+        results.read_result(folder)
 
 
 BROKEN = {
@@ -309,7 +315,7 @@ def test_a_result_json_that_is_none_is_refused_by_its_name(folder: Path, damage:
     path = folder / "result.json"
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ResultError, match=r"result\.json"):
-        results.read(folder)
+        results.read_result(folder)
 
 
 @pytest.mark.parametrize("damage", BROKEN.values(), ids=BROKEN)
@@ -358,7 +364,7 @@ NEW: dict[str, tuple[Result, dict[str, Any] | None]] = {
 def test_a_result_that_differs_is_written(folder: Path, result: Result, comparison: dict[str, Any] | None) -> None:
     results.write(made(SCORES), folder, None)
     assert results.write(result, folder, comparison)
-    found = results.read(folder)
+    found = results.read_result(folder)
     assert found.scores == result.scores
     assert found.signature == result.signature
     assert found.details["comparison"] == comparison
@@ -368,7 +374,7 @@ def test_a_result_that_differs_is_written(folder: Path, result: Result, comparis
 def test_a_result_whose_queries_differ_is_written_even_where_the_means_agree(folder: Path) -> None:
     results.write(made({"fi": [0.25, 0.75]}), folder, None)
     assert results.write(made({"fi": [0.75, 0.25]}), folder, None)
-    assert results.read(folder).scores["fi"][MEASURE] == {"q0": 0.75, "q1": 0.25}
+    assert results.read_result(folder).scores["fi"][MEASURE] == {"q0": 0.75, "q1": 0.25}
 
 
 def test_a_result_whose_rankings_differ_is_written_even_where_the_scores_agree(folder: Path) -> None:
@@ -446,7 +452,7 @@ def test_an_odd_language_leads_to_no_other_folder(language: str, tmp_path: Path)
     name = results.folder_name(result, 100)
     assert Path(name).name == name
     results.write(result, tmp_path / "results" / name, None)
-    assert results.read(tmp_path / "results" / name).scores == result.scores
+    assert results.read_result(tmp_path / "results" / name).scores == result.scores
     assert {path.split("/")[0] for path in contents(tmp_path)} == {"results"}
 
 

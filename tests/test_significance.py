@@ -25,8 +25,8 @@ from xqgbench.significance import (
     numbered,
     paired_t_test,
     random_generator,
-    randomization_test,
-    randomization_tests,
+    randomisation_test,
+    randomisation_tests,
 )
 
 Floats = npt.NDArray[np.float64]
@@ -113,7 +113,7 @@ def test_fisher_s_maize_gives_fisher_s_p_value() -> None:
     assert sum(eighths) == 314
     sums = [sum(s * e for s, e in zip(signs, eighths, strict=True)) for signs in itertools.product((1, -1), repeat=15)]
     assert sum(total >= 314 for total in sums) == 863
-    test = randomization_test(differences, each(15), None, rng())
+    test = randomisation_test(differences, each(15), None, rng())
     assert test.p == 1726 / 32768 == pytest.approx(0.05267, abs=5e-6)
     assert test.exact
     assert test.clusters == 15
@@ -138,7 +138,7 @@ def test_the_exact_test_is_scipy_s_for_independent_queries(values: list[tuple[in
         n_resamples=np.inf,
         alternative="two-sided",
     )
-    assert randomization_test(after - before, each(len(values)), None, rng()).p == pytest.approx(theirs.pvalue)
+    assert randomisation_test(after - before, each(len(values)), None, rng()).p == pytest.approx(theirs.pvalue)
 
 
 @given(case=clustered(), tenths=st.booleans())
@@ -149,7 +149,7 @@ def test_the_exact_test_is_the_enumeration_of_clusters_over_strata(
     values, clusters, strata = case
     # Tenths are no binary fractions: sums that are equal must count as equal although they are rounded differently.
     differences = floats(values) / (10 if tenths else 1)
-    test = randomization_test(differences, ints(clusters), ints(strata), rng())
+    test = randomisation_test(differences, ints(clusters), ints(strata), rng())
     assert test.exact
     assert test.clusters == len(set(clusters))
     assert test.p == pytest.approx(float(enumerated_p(values, clusters, strata)), abs=1e-12)
@@ -158,7 +158,7 @@ def test_the_exact_test_is_the_enumeration_of_clusters_over_strata(
 @pytest.mark.parametrize("clusters", [1, 2, 14, 17, 18])
 def test_the_exact_test_is_exact_up_to_its_largest_size(clusters: int) -> None:
     values = np.random.default_rng(clusters).integers(1, 9, size=clusters) * (-1) ** (np.arange(clusters) % 4 == 0)
-    test = randomization_test(values.astype(float), each(clusters), None, rng())
+    test = randomisation_test(values.astype(float), each(clusters), None, rng())
     assert test.exact
     assert test.p == convolved_p(values.tolist())
 
@@ -167,22 +167,22 @@ def test_the_exact_test_is_exact_up_to_its_largest_size(clusters: int) -> None:
 @settings(max_examples=60, deadline=None)
 def test_order_sign_and_names_do_not_matter(case: tuple[list[int], list[int], list[int]], seed: int) -> None:
     values, clusters, strata = floats(case[0]) / 10, ints(case[1]), ints(case[2])
-    p = randomization_test(values, clusters, strata, rng()).p
+    p = randomisation_test(values, clusters, strata, rng()).p
     shuffle = np.random.default_rng(seed)
     order = shuffle.permutation(len(values))
     renamed = shuffle.permutation(clusters.max() + 1)[clusters]
-    assert randomization_test(-values, clusters, strata, rng()).p == p
-    assert randomization_test(values[order], clusters[order], strata[order], rng()).p == p
-    assert randomization_test(values, renamed, 7 - 3 * strata, rng()).p == p
+    assert randomisation_test(-values, clusters, strata, rng()).p == p
+    assert randomisation_test(values[order], clusters[order], strata[order], rng()).p == p
+    assert randomisation_test(values, renamed, 7 - 3 * strata, rng()).p == p
 
 
 def test_queries_of_one_cluster_flip_together() -> None:
     # Four queries, all better by one. Apart: 2 of 2**4 sign patterns are as extreme, p = 1/8. In two clusters of two:
     # 2 of 2**2, p = 1/2. All in one: the sign of one coin, p = 1.
     differences = np.ones(4)
-    assert randomization_test(differences, each(4), None, rng()).p == 2 / 16
-    assert randomization_test(differences, ints([0, 0, 1, 1]), None, rng()).p == 2 / 4
-    assert randomization_test(differences, ints([0, 0, 0, 0]), None, rng()).p == 1.0
+    assert randomisation_test(differences, each(4), None, rng()).p == 2 / 16
+    assert randomisation_test(differences, ints([0, 0, 1, 1]), None, rng()).p == 2 / 4
+    assert randomisation_test(differences, ints([0, 0, 0, 0]), None, rng()).p == 1.0
 
 
 def test_a_cluster_flips_in_all_its_languages_at_once() -> None:
@@ -192,8 +192,8 @@ def test_a_cluster_flips_in_all_its_languages_at_once() -> None:
     differences, strata = floats([3, 1, 1]), ints([0, 1, 1])
     assert contributions(differences, each(3), strata).tolist() == [1.5, 0.25, 0.25]
     assert contributions(differences, ints([0, 0, 1]), strata).tolist() == [1.75, 0.25]
-    assert randomization_test(differences, each(3), strata, rng()).p == 2 / 8
-    assert randomization_test(differences, ints([0, 0, 1]), strata, rng()).p == 2 / 4
+    assert randomisation_test(differences, each(3), strata, rng()).p == 2 / 8
+    assert randomisation_test(differences, ints([0, 0, 1]), strata, rng()).p == 2 / 4
 
 
 def test_a_language_weighs_the_same_however_many_queries_it_has() -> None:
@@ -216,7 +216,7 @@ def test_contributions_add_up_to_the_macro_mean(case: tuple[list[int], list[int]
 @pytest.mark.parametrize("size", [1, 5, 40])
 def test_no_difference_at_all_gives_p_1_and_an_interval_of_nothing(size: int) -> None:
     nothing, strata = np.zeros(size), each(size) % 2
-    test = randomization_test(nothing, each(size), strata, rng())
+    test = randomisation_test(nothing, each(size), strata, rng())
     assert test.p == 1.0
     assert test.exact
     assert bootstrap_interval(nothing, each(size), strata, rng()) == (0.0, 0.0)
@@ -224,14 +224,14 @@ def test_no_difference_at_all_gives_p_1_and_an_interval_of_nothing(size: int) ->
 
 def test_differences_that_cancel_out_give_p_1_however_they_are_rounded() -> None:
     assert 0.1 + 0.2 - 0.3 != 0  # the trap
-    assert randomization_test(floats([0.1, 0.2, -0.3]), each(3), None, rng()).p == 1.0
+    assert randomisation_test(floats([0.1, 0.2, -0.3]), each(3), None, rng()).p == 1.0
 
 
 @pytest.mark.parametrize(
     ("clusters", "smallest"), [(1, 1.0), (2, 0.5), (3, 0.25), (5, 0.0625), (6, 0.03125), (10, 2 / 1024), (25, 2.0**-24)]
 )
 def test_the_smallest_p_is_what_the_clearest_outcome_gives(clusters: int, smallest: float) -> None:
-    test = randomization_test(np.ones(clusters), each(clusters), None, rng())
+    test = randomisation_test(np.ones(clusters), each(clusters), None, rng())
     assert test.smallest_p == smallest
     if test.exact:
         assert test.p == smallest
@@ -241,7 +241,7 @@ def test_clusters_without_a_difference_count_as_clusters_and_cost_nothing() -> N
     # 3 of 1,000 clusters differ, all in one direction: 2 of 2**3 patterns, whatever the other 997 do.
     differences = np.zeros(1_000)
     differences[[10, 500, 999]] = [1, 2, 3]
-    test = randomization_test(differences, each(1_000), None, rng())
+    test = randomisation_test(differences, each(1_000), None, rng())
     assert test.exact
     assert test.p == 0.25
     assert test.clusters == 1_000
@@ -252,8 +252,8 @@ def test_several_tests_at_once_are_the_tests_one_by_one() -> None:
     draws = np.random.default_rng(3).integers(-4, 5, size=(12, 5)).astype(float)
     draws[:, 3] = 0
     draws[:6, 4] = 0
-    together = randomization_tests(draws, rng())
-    assert [t.p for t in together] == [randomization_tests(draws[:, [i]], rng())[0].p for i in range(5)]
+    together = randomisation_tests(draws, rng())
+    assert [t.p for t in together] == [randomisation_tests(draws[:, [i]], rng())[0].p for i in range(5)]
     assert together[3].p == 1.0
 
 
@@ -268,7 +268,7 @@ def test_monte_carlo_agrees_with_the_exact_distribution(clusters: int, shift: in
     values = np.where(values == 0, 1, values)  # a cluster without a difference is no coin to flip
     exact = convolved_p(values.tolist())
     resamples = 40_000
-    test = randomization_test(values.astype(float), each(clusters), None, rng("agreement"), resamples)
+    test = randomisation_test(values.astype(float), each(clusters), None, rng("agreement"), resamples)
     assert not test.exact
     assert test.resamples == resamples
     assert test.p == pytest.approx(exact, abs=4.5 * math.sqrt(exact * (1 - exact) / resamples) + 2 / resamples)
@@ -282,33 +282,33 @@ def test_the_two_ways_to_count_an_exact_p_agree() -> None:
 @pytest.mark.parametrize("resamples", [1, 99, 8_192, 20_000])
 def test_a_monte_carlo_p_is_never_zero(resamples: int) -> None:
     # 64 clusters, all better: the exact p is 2**-63, no draw comes near, and p = (0 + 1) / (B + 1).
-    test = randomization_test(np.ones(64), each(64), None, rng(), resamples)
+    test = randomisation_test(np.ones(64), each(64), None, rng(), resamples)
     assert not test.exact
     assert test.p == 1 / (resamples + 1)
 
 
 def test_a_monte_carlo_p_is_a_count_over_the_number_of_patterns() -> None:
     values = np.random.default_rng(4).normal(0.1, 1, size=50)
-    test = randomization_test(values, each(50), None, rng(), 999)
+    test = randomisation_test(values, each(50), None, rng(), 999)
     assert test.p * 1_000 == pytest.approx(round(test.p * 1_000), abs=1e-9)
     assert 1 / 1_000 < test.p < 1
 
 
 def test_eighteen_clusters_are_enumerated_and_nineteen_are_drawn() -> None:
-    assert randomization_test(np.ones(18), each(18), None, rng()).exact
-    assert not randomization_test(np.ones(19), each(19), None, rng(), 99).exact
+    assert randomisation_test(np.ones(18), each(18), None, rng()).exact
+    assert not randomisation_test(np.ones(19), each(19), None, rng(), 99).exact
 
 
 def test_monte_carlo_p_values_do_not_change_with_the_sign() -> None:
     values = np.random.default_rng(5).normal(0.2, 1, size=70)
     strata = each(70) % 3
-    first = randomization_test(values, each(70), strata, rng("sign"), 5_000)
-    assert randomization_test(-values, each(70), strata, rng("sign"), 5_000) == first
+    first = randomisation_test(values, each(70), strata, rng("sign"), 5_000)
+    assert randomisation_test(-values, each(70), strata, rng("sign"), 5_000) == first
 
 
 def test_a_seed_gives_its_p_value_again_and_another_seed_another_one() -> None:
     values = np.random.default_rng(6).normal(0.2, 1, size=70)
-    ps = [randomization_test(values, each(70), None, rng(seed=seed), 5_000).p for seed in (1, 1, 2)]
+    ps = [randomisation_test(values, each(70), None, rng(seed=seed), 5_000).p for seed in (1, 1, 2)]
     assert ps[0] == ps[1] != ps[2]
     assert ps[2] == pytest.approx(ps[0], abs=6 * math.sqrt(0.25 / 5_000))
 
@@ -317,7 +317,7 @@ def test_under_the_null_p_values_are_uniform() -> None:
     # 2,000 outcomes of 15 clusters without any effect: p <= 0.05 must come out in 5 % of them, give or take 4 standard
     # errors. Were each cluster two equal queries, a test that takes these as independent would find far more.
     draws = np.random.default_rng(7).normal(size=(15, 2_000))
-    clusterwise = np.array([test.p for test in randomization_tests(draws, rng())])
+    clusterwise = np.array([test.p for test in randomisation_tests(draws, rng())])
     assert stats.kstest(clusterwise, "uniform").pvalue > 0.001
     assert (clusterwise <= 0.05).mean() == pytest.approx(0.05, abs=4 * math.sqrt(0.05 * 0.95 / 2_000))
     naive = [paired_t_test(np.repeat(column, 2)) for column in draws.T]
@@ -548,4 +548,4 @@ def test_renumbered_clusters_depend_on_who_shares_one_and_on_nothing_else(labels
 def test_the_settings_are_as_published() -> None:
     # B >= 99,999 for p-values that are reported, 9,999 for intervals of 95 %.
     assert (significance.RESAMPLES, significance.BOOTSTRAP, significance.LEVEL) == (99_999, 9_999, 0.95)
-    assert randomization_test(np.ones(30), each(30), None, rng()).resamples == 99_999
+    assert randomisation_test(np.ones(30), each(30), None, rng()).resamples == 99_999

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from xqgbench.errors import XqgbenchError
     from xqgbench.evaluation import Evaluation, evaluate
     from xqgbench.fusion import Fusion
-    from xqgbench.results import Result
+    from xqgbench.results import Result, read_result
     from xqgbench.types import Judgements, Passage, Query, Retriever, RetrieverInfo, TaskCard
 
 _PUBLIC = {
@@ -33,6 +33,7 @@ _PUBLIC = {
     "TaskCard": "types",
     "XqgbenchError": "errors",
     "compare": "comparison",
+    "read_result": "results",
     "evaluate": "evaluation",
 }
 
@@ -50,6 +51,7 @@ __all__ = [
     "XqgbenchError",
     "compare",
     "evaluate",
+    "read_result",
 ]
 
 

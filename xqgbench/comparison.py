@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xqgbench import significance
-from xqgbench.errors import ResultError
+from xqgbench.errors import InvalidParameter, ResultError
 from xqgbench.results import Result
 from xqgbench.significance import LEVEL, contributions
 
@@ -28,8 +28,9 @@ class Row:
         p: two-sided clustered randomisation test.
         p_corrected: Holm over the card's languages; for ``macro``, the one primary test, the same as ``p``.
         significant: ``p_corrected`` is at most 0.05.
-        attainable: so many clusters can give p <= 0.05 at all.
-        t_test_p: the paired t-test over queries, the paper's test, which takes all queries to be independent.
+        attainable: so few clusters could still give a corrected p <= 0.05, were all other languages more significant.
+        t_test_p: the paired t-test over queries, the paper's test, which takes all queries to be independent; None for
+            ``macro``, which is no mean over queries.
     """
 
     language: str
@@ -46,12 +47,15 @@ class Row:
     attainable: bool
     exact: bool
     resamples: int
-    t_test_p: float
+    t_test_p: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """``after`` against ``before`` on one measure: a row per language, and the macro row of a complete result."""
+    """``after`` against ``before`` on one measure: a row per language, and the macro row of a complete result.
+
+    ``clusters`` counts the independent units over all languages.
+    """
 
     before: str
     after: str
@@ -59,6 +63,7 @@ class Comparison:
     seed: int
     rows: tuple[Row, ...]
     macro: Row | None
+    clusters: int
 
     def describe(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -68,21 +73,23 @@ class Comparison:
         return rows
 
 
-def compare(before: Result, after: Result, measure: str, family: int, seed: int = DEFAULT_SEED) -> Comparison:
+def compare(before: Result, after: Result, measure: str, seed: int = DEFAULT_SEED) -> Comparison:
     """Test ``after - before`` in every language and, for complete results, their macro average.
 
-    Args:
-        family: number of languages of the card: the Holm family, also where only some were evaluated.
+    All languages of the card are one Holm family, also where only some were evaluated.
 
     Raises:
-        ResultError: the two results are not about the same queries.
+        ResultError: the two results are not about the same queries, or were not made in the same way.
+        InvalidParameter: a measure that the task does not have.
     """
     values, clusters, strata = paired(before, after, measure)
+    family = len(before.card_languages)
     rows = []
     for stratum, language in enumerate(before.languages):
         mine = strata == stratum
         own = significance.numbered(clusters[mine])
-        rows.append(_row(language, before, after, measure, values[mine], own, None, seed))
+        untested = family - len(before.languages) + 1
+        rows.append(_row(language, before, after, measure, values[mine], own, None, seed, untested))
     corrected = significance.holm([row["p"] for row in rows], family)
     macro = None
     if before.complete and after.complete:
@@ -95,6 +102,7 @@ def compare(before: Result, after: Result, measure: str, family: int, seed: int 
         seed,
         tuple(_finished(row, p) for row, p in zip(rows, corrected, strict=True)),
         macro,
+        int(clusters.max()) + 1,
     )
 
 
@@ -104,12 +112,16 @@ def paired(
     """Differences, clusters and strata (languages, in order) of all queries that the measure judges.
 
     Raises:
-        ResultError: another task, other languages or other queries.
+        ResultError: another card, other languages, another depth or other queries.
+        InvalidParameter: a measure that the task does not have.
     """
-    if (before.task, before.task_version, before.languages) != (after.task, after.task_version, after.languages):
+    if measure not in before.measures:
+        raise InvalidParameter(f"'{measure}' is no measure of {before.task}; it has {', '.join(before.measures)}.")
+    first_kind, second_kind = ((r.task, r.task_version, r.card_sha256, r.languages, r.depth) for r in (before, after))
+    if first_kind != second_kind:
         raise ResultError(
-            f"{before.system} on {before.task} {before.task_version} and {after.system} on {after.task} "
-            f"{after.task_version} are not about the same questions and languages; they cannot be compared."
+            f"{before.system} and {after.system} cannot be compared: task, version of its card, languages and depth "
+            f"must agree, but are {_kind(before)} and {_kind(after)}."
         )
     values, clusters, strata = [], [], []
     for stratum, language in enumerate(before.languages):
@@ -124,21 +136,28 @@ def paired(
     return np.array(values), significance.numbered(np.array(clusters, dtype=np.int64)), np.array(strata, dtype=np.int64)
 
 
+def _kind(result: Result) -> str:
+    languages = "all languages" if result.complete else "+".join(result.languages)
+    return f"{result.task} {result.task_version}#{result.card_sha256[:8]}, {languages}, depth {result.depth}"
+
+
 def ranks(results: Sequence[Result], measure: str, seed: int = DEFAULT_SEED) -> list[int]:
     """Rank of each complete result: 1 + how many are significantly better (macro tests, Holm over all pairs).
 
-    Systems that cannot be told apart from the same betters share a rank.
+    Two systems of different rank may still not differ significantly from each other.
     """
     pairs = [(i, j) for i in range(len(results)) for j in range(i + 1, len(results))]
-    better = [0] * len(results)
+    betters = [0] * len(results)
     if pairs:
         columns = [contributions(*paired(results[i], results[j], measure)) for i, j in pairs]
         rng = significance.random_generator(seed, "ranks", measure)
-        tests = significance.randomization_tests(np.stack(columns, axis=1), rng)
+        # Enough sign patterns that the smallest p survives a correction over all pairs.
+        resamples = max(significance.RESAMPLES, 2 * round(len(pairs) / ALPHA))
+        tests = significance.randomisation_tests(np.stack(columns, axis=1), rng, resamples)
         for (i, j), column, p in zip(pairs, columns, significance.holm([t.p for t in tests]), strict=True):
             if p <= ALPHA:
-                better[i if column.sum() > 0 else j] += 1
-    return [1 + worse for worse in better]
+                betters[i if column.sum() > 0 else j] += 1
+    return [1 + count for count in betters]
 
 
 def p_text(p: float) -> str:
@@ -155,11 +174,12 @@ def _row(
     clusters: npt.NDArray[np.int64],
     strata: npt.NDArray[np.int64] | None,
     seed: int,
+    untested: int = 1,
 ) -> dict[str, Any]:
     """A row but for the correction. Each part has its own random stream, so no language depends on another."""
     if not len(values):
         raise ResultError(f"{measure} judges no query in '{language}': it has no mean there to compare.")
-    test = significance.randomization_test(
+    test = significance.randomisation_test(
         values, clusters, strata, significance.random_generator(seed, "randomisation", measure, language)
     )
     low, high = significance.bootstrap_interval(
@@ -176,10 +196,10 @@ def _row(
         "low": low,
         "high": high,
         "p": test.p,
-        "attainable": test.smallest_p <= ALPHA,
+        "attainable": test.smallest_p * untested <= ALPHA,
         "exact": test.exact,
         "resamples": test.resamples,
-        "t_test_p": significance.paired_t_test(values),
+        "t_test_p": None if language == "macro" else significance.paired_t_test(values),
     }
 
 

@@ -7,6 +7,7 @@ of languages is arithmetic afterwards.
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from xqgbench.errors import RetrieverError, XqgbenchError
 from xqgbench.fusion import reduce_queries
 from xqgbench.provenance import versions
 from xqgbench.store import Store, text_hash
@@ -25,6 +27,7 @@ from xqgbench.types import (
     Passage,
     Progress,
     Retriever,
+    RetrieverInfo,
     Task,
     Vectors,
     silent,
@@ -37,8 +40,9 @@ T = TypeVar("T")
 CHUNK = 4_096
 #: Texts given to a retriever at once; a whole number of these makes a chunk, so that batches never cross chunks.
 BATCH = 128
-#: What a retriever without a revision is told apart by.
-PROBES = ("What is the longest river in Africa?", "東京タワーはいつ建てられましたか。", "ما هي عاصمة اليمن؟", "1969")
+#: What a retriever without a revision is told apart by, beside its source file. The last exceeds any usual limit.
+_SHORT = ("What is the longest river in Africa?", "東京タワーはいつ建てられましたか。", "ما هي عاصمة اليمن؟", "1969")
+PROBES = (*_SHORT, " ".join(_SHORT * 80))
 
 
 class Encoder:
@@ -111,7 +115,7 @@ class Encoder:
 
     def _encode_texts(self, texts: Sequence[str], ids: Sequence[str], what: str) -> Vectors:
         def encode(part: slice) -> Vectors:
-            return checked(self._retriever.encode_queries(texts[part]), ids[part], self._retriever.info, what)
+            return _called(self._retriever.encode_queries, texts[part], ids[part], self._retriever.info, what)
 
         return self._in_batches(encode, len(texts), "queries" if what == "query" else "generated queries")
 
@@ -119,7 +123,7 @@ class Encoder:
         ids = [passage.id for passage in passages]
 
         def encode(part: slice) -> Vectors:
-            return checked(self._retriever.encode_passages(passages[part]), ids[part], self._retriever.info, "passage")
+            return _called(self._retriever.encode_passages, passages[part], ids[part], self._retriever.info, "passage")
 
         return self._in_batches(encode, len(passages), "passages")
 
@@ -135,12 +139,13 @@ class Encoder:
 def identity(retriever: Retriever) -> Mapping[str, Any]:
     """All that can change a vector of this retriever: the key of its folder in the store.
 
-    A retriever without a revision is identified by what it does to a few fixed texts.
+    A retriever without a revision is identified by its source file and by what it does to a few fixed texts.
     """
     info = retriever.info
+    revision = info.revision or f"probe:{_probe(retriever)}"
     return {
         "name": info.name,
-        "revision": info.revision or f"probe:{_probe(retriever)}",
+        "revision": revision,
         "dim": info.dim,
         "similarity": info.similarity,
         "prompts": [info.query_prompt, info.passage_prompt],
@@ -155,9 +160,35 @@ def identity(retriever: Retriever) -> Mapping[str, Any]:
 def _probe(retriever: Retriever) -> str:
     passages = [Passage(f"probe-{i}", "Title", text) for i, text in enumerate(PROBES)]
     ids = [passage.id for passage in passages]
-    roles = (retriever.encode_queries(list(PROBES)), retriever.encode_passages(passages))
-    vectors = [checked(output, ids, retriever.info, "probe text") for output in roles]
-    return text_hash(array.tobytes().hex() for array in vectors)
+    outputs = (
+        _called(retriever.encode_queries, list(PROBES), ids, retriever.info, "probe text"),
+        _called(retriever.encode_passages, passages, ids, retriever.info, "probe text"),
+    )
+    try:
+        source = Path(inspect.getfile(type(retriever))).read_text(encoding="utf-8")
+    except (TypeError, OSError, UnicodeDecodeError):  # made at a prompt, or compiled
+        source = ""
+    return text_hash([source, *(vectors.tobytes().hex() for vectors in outputs)])
+
+
+def _called(
+    encode: Callable[[Any], Any], texts: Sequence[Any], ids: Sequence[str], info: RetrieverInfo, what: str
+) -> Vectors:
+    """What a retriever returns for some texts, checked; what it raises, with the texts named.
+
+    Raises:
+        RetrieverError: the retriever failed, or returned what no retriever may return.
+    """
+    try:
+        output = encode(texts)
+    except XqgbenchError:
+        raise
+    except Exception as error:
+        raise RetrieverError(
+            f"retriever '{info.name}' failed on {len(ids)} {what} texts, '{ids[0]}' to '{ids[-1]}': "
+            f"{type(error).__name__}: {error}. --debug shows where."
+        ) from error
+    return checked(output, ids, info, what)
 
 
 def batched(items: Iterator[T], size: int) -> Iterator[list[T]]:

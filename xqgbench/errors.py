@@ -78,7 +78,7 @@ class MissingExtra(MissingError):
     def __init__(self, what: str, package: str, extra: str, hint: str = "") -> None:
         text = (
             f"{what} needs the Python package '{package}', which is not installed. "
-            f"Install it with: pip install 'xqgbench[{extra}]'. {hint}"
+            f"Install it with: pip install 'xqgbench[{extra}]' (in a checkout: pip install -e '.[{extra}]'). {hint}"
         )
         super().__init__(text.rstrip())
         self.package, self.extra = package, extra

@@ -21,13 +21,11 @@ from xqgbench.significance import clusters_of
 from xqgbench.store import default_root
 from xqgbench.types import (
     Augmentation,
-    Judgements,
     Progress,
     Ranking,
     Retriever,
     Run,
     Task,
-    TaskCard,
     silent,
 )
 
@@ -48,14 +46,15 @@ class Evaluation:
     augmented: Result | None
     comparisons: Mapping[str, Comparison]
 
-    def save(self, output: Path) -> list[tuple[Path, bool]]:
-        """Write ``<output>/<task>/<system>/`` for each system: (folder.
+    def save(self, output: Path) -> list[tuple[Path, str]]:
+        """Write ``<output>/<task>/<system>/`` for each system.
 
-        Whether it was written or stood there already).
+        Returns:
+            Each folder, and what became of it (see ``results.write``).
         """
         written = []
         for result in filter(None, (self.plain, self.augmented)):
-            folder = output / result.task / results.folder_name(result, DEFAULT_DEPTH)
+            folder = Path(output) / result.task / results.folder_name(result, DEFAULT_DEPTH)
             described = None
             if result is self.augmented:
                 described = {
@@ -79,6 +78,7 @@ def evaluate(
     tasks_dir: Path | None = None,
     model_path: Path | None = None,
     progress: Progress = silent,
+    named: str | None = None,
 ) -> Evaluation:
     """Evaluate a retriever on a task, plain and with an augmentation; both share every vector.
 
@@ -92,36 +92,62 @@ def evaluate(
         store: root folder of the vector store; by default ``$XQGBENCH_STORE`` or the user's cache folder.
         tasks_dir: a folder of task cards that are looked at before the bundled ones.
         model_path: local checkpoint folder for a name whose weights are on the hub.
+        named: how ``--model`` named the retriever, where ``model`` is the object; goes into the recorded command.
 
     Raises:
         XqgbenchError: see ``xqgbench.errors``; nothing is left half-written.
     """
-    if depth < 1:
-        raise InvalidParameter(f"depth={depth} must be at least 1.")
-    augmentation = registry.augmentation(augment)
     opened = tasks.open_task(task, tasks_dir) if isinstance(task, str) else task
-    chosen = _languages(opened.card, languages)
-    for language in chosen:
-        augmentation.index(opened, language)
+    augmentation = registry.augmentation(augment)
+    chosen = check(opened, augmentation, languages, depth)
     retriever = registry.retriever(model, model_path)
-    encoder = Encoder(retriever, opened, store or default_root(), progress)
-    judgements = {language: _judgements(opened, language) for language in chosen}
+    encoder = Encoder(retriever, opened, Path(store) if store else default_root(), progress)
     usual = {"depth": DEFAULT_DEPTH, "seed": DEFAULT_SEED}
     command = provenance.command(
-        model if isinstance(model, str) else retriever.info.name,
+        named or (model if isinstance(model, str) else retriever.info.name),
         opened.card.name,
         augmentation.label or "none",
         () if chosen == opened.card.languages else chosen,
         {name: value for name, value in {"depth": depth, "seed": seed}.items() if value != usual[name]},
     )
-    shared = _Shared(opened, retriever, encoder, chosen, judgements, depth, command, progress)
+    shared = _Shared(opened, retriever, encoder, chosen, depth, command, progress)
     plain = shared.result(registry.augmentation("none"))
     if not augmentation.label:
         return Evaluation(plain, None, {})
     augmented = shared.result(augmentation)
-    family = len(opened.card.languages)
-    comparisons = {m: compare(plain, augmented, m, family, seed) for m in opened.card.measures}
-    return Evaluation(plain, augmented, comparisons)
+    return Evaluation(plain, augmented, {m: compare(plain, augmented, m, seed) for m in opened.card.measures})
+
+
+def check(
+    task: Task, augmentation: Augmentation, languages: Sequence[str] | None = None, depth: int = DEFAULT_DEPTH
+) -> tuple[str, ...]:
+    """Whether an evaluation can be made, before anything long starts; returns its languages, in the card's order.
+
+    Raises:
+        UnknownName: a language that the task does not have.
+        InvalidParameter: a depth that a measure of the task looks beyond.
+        MissingError: the task lacks what the augmentation needs.
+        DataError: questions or judgements that cannot be used.
+    """
+    card = task.card
+    for language in languages or ():
+        if language not in card.languages:
+            raise UnknownName(f"language of {card.name}", language, card.languages)
+    measures = [known_measures.parse(name) for name in card.measures]
+    deepest = max(measures, key=lambda measure: measure.cutoff)
+    if depth < max(deepest.cutoff, 1):
+        raise InvalidParameter(f"depth={depth} is too small: {deepest.name} needs at least {max(deepest.cutoff, 1)}.")
+    chosen = tuple(language for language in card.languages if not languages or language in languages)
+    for language in chosen:
+        augmentation.index(task, language)
+        judgements = task.judgements(language)
+        if not task.queries(language):
+            raise DataError(f"there is no query in '{language}', which is a language of the card.", card.name)
+        for name in known_measures.unjudged(measures, judgements):
+            raise DataError(f"{name} judges no query in '{language}': relevant data are missing.", card.name)
+        if card.cluster == "passage" and not judgements.qrels:
+            raise DataError("cluster = 'passage' needs judged passages (qrels); say cluster = 'query'.", card.name)
+    return chosen
 
 
 @dataclass(frozen=True)
@@ -132,7 +158,6 @@ class _Shared:
     retriever: Retriever
     encoder: Encoder
     languages: tuple[str, ...]
-    judgements: Mapping[str, Judgements]
     depth: int
     command: str
     progress: Progress
@@ -148,15 +173,17 @@ class _Shared:
         texts = self._texts(runs) if any(m.needs == "answers" for m in measures) else {}
         for language in self.languages:
             self.progress("scoring", len(scores), len(self.languages))
-            judged = self.judgements[language]
+            judged = self.task.judgements(language)
             own = texts.get(self.task.collection(language), {})
             seen = self.tokenised.setdefault(self.task.collection(language), {})
             hits[language] = known_measures.answer_hits(measures, runs[language], judged, own, seen)
             scores[language] = known_measures.score(measures, runs[language], judged, hits[language])
-        revision, described = str(self.encoder.identity["revision"]), augmentation.description
+        identity, described = self.encoder.identity, augmentation.description
         return Result(
             task=card.name,
             task_version=card.version,
+            card_sha256=card.sha256,
+            card_languages=card.languages,
             system="+".join(filter(None, (info.name, augmentation.label))),
             languages=self.languages,
             complete=self.languages == card.languages,
@@ -164,16 +191,16 @@ class _Shared:
             measures=card.measures,
             depth=self.depth,
             scores=scores,
-            signature=provenance.signature(card, self.languages, info, revision, described, self.depth),
+            signature=provenance.signature(card, self.languages, identity, described, self.depth),
             details={
-                **provenance.describe(card, info, revision, described, self.command),
+                **provenance.describe(card, info, identity, described, self.command),
                 "timings": {
                     "seconds": round(time.perf_counter() - started, 2),
                     "encoding_seconds": round(self.encoder.seconds - encoding_before, 2),
                     "texts_encoded": self.encoder.encoded - encoded_before,
                 },
             },
-            clusters=_clusters(self.task, self.judgements),
+            clusters=_clusters(self.task),
             runs=runs,
             hits=hits,
         )
@@ -209,44 +236,20 @@ def _retrieved(rankings: Iterable[Ranking]) -> set[str]:
     return {passage for ranking in rankings for passage in ranking.passage_ids}
 
 
-def _languages(card: TaskCard, wanted: Sequence[str] | None) -> tuple[str, ...]:
-    """The languages to evaluate, in the card's order."""
-    if not wanted:
-        return card.languages
-    for language in wanted:
-        if language not in card.languages:
-            raise UnknownName(f"language of {card.name}", language, card.languages)
-    return tuple(language for language in card.languages if language in wanted)
-
-
-def _judgements(task: Task, language: str) -> Judgements:
-    """Judgements of a language, by which every measure of the card can judge at least one of its queries."""
-    judgements, card = task.judgements(language), task.card
-    if not task.queries(language):
-        raise DataError(f"there is no query in '{language}', which is a language of the card.", card.name)
-    unjudged = known_measures.unjudged([known_measures.parse(name) for name in card.measures], judgements)
-    if unjudged:
-        raise DataError(f"{unjudged[0]} judges no query in '{language}': relevant data are missing.", card.name)
-    return judgements
-
-
-def _clusters(task: Task, judgements: Mapping[str, Judgements]) -> dict[str, dict[str, int]]:
-    """language -> query id -> cluster, over all languages evaluated."""
-    keys = [(language, query.id) for language in judgements for query in task.queries(language)]
+def _clusters(task: Task) -> dict[str, dict[str, int]]:
+    """language -> query id -> cluster, over all languages of the card, so that a subset has the same clusters."""
+    languages = task.card.languages
+    keys = [(language, query.id) for language in languages for query in task.queries(language)]
     if task.card.cluster == "query":
         numbers = list(range(len(keys)))
     else:
-        collection = {language: task.collection(language) for language in judgements}
+        qrels = {language: task.judgements(language).qrels for language in languages}
         relevant = [
-            [f"{collection[lang]}\t{p}" for p, grade in judgements[lang].qrels.get(query, {}).items() if grade > 0]
+            [f"{task.collection(lang)}\t{p}" for p, grade in qrels[lang].get(query, {}).items() if grade > 0]
             for lang, query in keys
         ]
         numbers = clusters_of(relevant).tolist()
-    clusters: dict[str, dict[str, int]] = {language: {} for language in judgements}
+    clusters: dict[str, dict[str, int]] = {language: {} for language in languages}
     for (language, query), number in zip(keys, numbers, strict=True):
         clusters[language][query] = number
-    for language, judged in judgements.items():
-        stray = (judged.qrels.keys() | judged.answers.keys()) - clusters[language].keys()
-        if stray:
-            raise DataError(f"judgements name query '{min(stray)}' ({language}), which is no query.", task.card.name)
     return clusters

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -31,23 +33,27 @@ def domain(info: RetrieverInfo, card: TaskCard) -> Domain:
     """Was the retriever trained on data that the task stems from? Unknown where its training data are not public."""
     if info.trained_on is None:
         return "unknown"
-    return "in-domain" if {card.name, *card.origin} & set(info.trained_on) else "out-of-domain"
+    names, known = (card.name, *card.origin), {name.casefold() for name in info.trained_on}
+    return "in-domain" if any(name.casefold() in known for name in names) else "out-of-domain"
 
 
 def signature(
     card: TaskCard,
     languages: tuple[str, ...],
-    info: RetrieverInfo,
-    revision: str,
+    identity: Mapping[str, Any],
     augmentation: Mapping[str, Any],
     depth: int,
 ) -> str:
-    """One line; two numbers are comparable if theirs are equal but for what is being compared."""
+    """One line; two numbers are comparable if theirs are equal but for what is being compared.
+
+    Args:
+        identity: all that can change a vector of the retriever; its hash stands in the signature.
+    """
     arguments = ",".join(f"{name}={value}" for name, value in augmentation.items() if name != "name")
     parts = {
         "task": f"{card.name}@{card.version}#{card.sha256[:8]}",
         "languages": "all" if languages == card.languages else "+".join(languages),
-        "retriever": f"{info.name}@{revision.removeprefix('sha256:')[:12]}",
+        "retriever": f"{identity['name']}@{identity_hash(identity)[:12]}",
         "augment": f"{augmentation['name']}({arguments})" if arguments else augmentation["name"],
         "depth": depth,
         "xqgbench": metadata.version("xqgbench"),
@@ -55,8 +61,13 @@ def signature(
     return "|".join(f"{name}:{value}" for name, value in parts.items())
 
 
+def identity_hash(identity: Mapping[str, Any]) -> str:
+    """Hex sha256 of all that can change a vector of a retriever."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
 def describe(
-    card: TaskCard, info: RetrieverInfo, revision: str, augmentation: Mapping[str, Any], command: str
+    card: TaskCard, info: RetrieverInfo, identity: Mapping[str, Any], augmentation: Mapping[str, Any], command: str
 ) -> dict[str, Any]:
     """What ``result.json`` says beside the scores; JSON-ready."""
     return {
@@ -66,9 +77,10 @@ def describe(
             "split": card.split,
             "card_sha256": card.sha256,
             "sources": {key: source.sha256 for key, source in card.sources.items()},
+            "languages": list(card.languages),
             "cluster": card.cluster,
         },
-        "retriever": {**asdict(info), "revision": revision},
+        "retriever": {**asdict(info), "revision": identity["revision"], "identity": identity_hash(identity)},
         "augmentation": dict(augmentation),
         "domain": domain(info, card),
         "source": "measured",

@@ -11,6 +11,7 @@ import functools
 import hashlib
 import importlib
 import importlib.util
+import re
 import sys
 import tomllib
 from collections.abc import Mapping
@@ -128,11 +129,14 @@ def _file_module(path: Path) -> Any:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    sys.path.insert(0, str(path.resolve().parent))  # as for a script: what lies beside it can be imported
     try:
         spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise
+    finally:
+        sys.path.remove(str(path.resolve().parent))
     return module
 
 
@@ -163,13 +167,15 @@ def _conforming(found: Any, spec: str) -> Retriever:
         )
     if info.similarity not in ("dot", "cosine"):
         raise UsageError(f"'{spec}': similarity '{info.similarity}' is not known; use 'dot' or 'cosine'.")
-    if not isinstance(info.dim, int) or info.dim < 1:
+    if info.dim < 1:
         raise UsageError(f"'{spec}': dim={info.dim!r} must be a positive whole number.")
-    if not info.name.strip(".") or not set(info.name) <= _NAME_CHARACTERS:
+    if not is_plain_name(info.name):
         raise UsageError(
             f"'{spec}': the name '{info.name}' becomes part of file names; use letters, digits and . _ - alone."
         )
     return candidate  # type: ignore[no-any-return]
 
 
-_NAME_CHARACTERS = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+def is_plain_name(name: str) -> bool:
+    """Can it be part of a file name everywhere? Letters, digits and . _ - alone, and not dots alone."""
+    return bool(name.strip(".")) and re.fullmatch(r"[A-Za-z0-9._-]+", name) is not None

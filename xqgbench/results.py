@@ -35,7 +35,7 @@ class Result:
     """The scores of one system on one task.
 
     Attributes:
-        task, task_version: which questions.
+        task, task_version, card_sha256, card_languages: which questions, and all the languages they come in.
         system: retriever name, plus the label of the augmentation (``e5-small+xqg``).
         languages: the languages evaluated, in the card's order.
         complete: all languages of the card were evaluated; only then there is a macro average.
@@ -47,6 +47,8 @@ class Result:
 
     task: str
     task_version: str
+    card_sha256: str
+    card_languages: tuple[str, ...]
     system: str
     languages: tuple[str, ...]
     complete: bool
@@ -90,14 +92,17 @@ def _plain(system: str) -> str:
     return re.sub(r"^\.", "%2E", encoded).replace(":", "~") or "%"
 
 
-def write(result: Result, folder: Path, comparison: Mapping[str, Any] | None) -> bool:
+def write(result: Result, folder: Path, comparison: Mapping[str, Any] | None) -> str:
     """Write a result folder whole or not at all.
 
-    A folder that already holds this very result (same signature, scores and comparison) is left as it is, so that
-    repeating an evaluation confirms the committed files instead of changing their dates.
+    A folder that already holds this very result (same signature, scores, rankings and comparison) is left as it is,
+    so that repeating an evaluation confirms the committed files instead of changing their dates.
 
     Returns:
-        True if files were written, False if the folder held this result already.
+        ``written``; ``unchanged`` if the folder held this result already; ``replaced`` if it held another.
+
+    Raises:
+        ResultError: the folder cannot be written.
     """
     rankings = {language: _trec(result, language) for language in result.languages}
     files = {
@@ -111,13 +116,19 @@ def write(result: Result, folder: Path, comparison: Mapping[str, Any] | None) ->
     stable = _fingerprint(summary)
     summary["files"] = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     if _whole(folder) and _fingerprint(read_summary(folder)) == stable:
-        return False
-    with folder_aside(folder) as aside:
-        for name, content in files.items():
-            write_atomically(aside / name, content)
-        text = json.dumps(summary, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-        write_atomically(aside / "result.json", text.encode())
-    return True
+        return "unchanged"
+    status = "replaced" if folder.exists() else "written"
+    try:
+        with folder_aside(folder) as aside:
+            for name, content in files.items():
+                write_atomically(aside / name, content)
+            text = json.dumps(summary, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+            write_atomically(aside / "result.json", text.encode())
+    except OSError as error:
+        raise ResultError(
+            f"results cannot be written to {folder}: {error.strerror or error}. Name another place with --output DIR."
+        ) from None
+    return status
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
@@ -136,7 +147,7 @@ def read_summary(folder: Path) -> dict[str, Any]:
     return summary
 
 
-def read(folder: Path) -> Result:
+def read_result(folder: Path) -> Result:
     """Read a result back, its scores checked against the hash in ``result.json``.
 
     Raises:
@@ -163,6 +174,8 @@ def read(folder: Path) -> Result:
     return Result(
         task=summary["task"]["name"],
         task_version=summary["task"]["version"],
+        card_sha256=summary["task"]["card_sha256"],
+        card_languages=tuple(summary["task"]["languages"]),
         system=summary["system"],
         languages=tuple(summary["languages"]),
         complete=summary["complete"],

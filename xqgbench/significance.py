@@ -75,7 +75,7 @@ def contributions(differences: Floats, clusters: Ints, strata: Ints | None = Non
     return parts
 
 
-def randomization_tests(parts: Floats, rng: np.random.Generator, resamples: int = RESAMPLES) -> list[RandomisationTest]:
+def randomisation_tests(parts: Floats, rng: np.random.Generator, resamples: int = RESAMPLES) -> list[RandomisationTest]:
     """Two-sided paired randomisation tests of several differences over the same clusters, sharing their sign patterns.
 
     Args:
@@ -101,11 +101,11 @@ def randomization_tests(parts: Floats, rng: np.random.Generator, resamples: int 
     return [RandomisationTest(float(value), exact, count, clusters, smallest) for value in p]
 
 
-def randomization_test(
+def randomisation_test(
     differences: Floats, clusters: Ints, strata: Ints | None, rng: np.random.Generator, resamples: int = RESAMPLES
 ) -> RandomisationTest:
-    """One clustered paired randomisation test; see ``randomization_tests``."""
-    return randomization_tests(contributions(differences, clusters, strata)[:, None], rng, resamples)[0]
+    """One clustered paired randomisation test; see ``randomisation_tests``."""
+    return randomisation_tests(contributions(differences, clusters, strata)[:, None], rng, resamples)[0]
 
 
 def _patterns(start: int, rows: int, clusters: int) -> Floats:

@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 from xqgbench import measures
 from xqgbench.errors import DataError, InvalidParameter, MissingData, UnknownName
 from xqgbench.files import sha256_of
-from xqgbench.registry import format_class
+from xqgbench.registry import format_class, is_plain_name
 from xqgbench.types import Source, Task, TaskCard
 
 DEFAULT_TASK = "xqg-mini"
@@ -91,6 +91,8 @@ def read_card(path: Path) -> TaskCard:
         folder=path.parent,
     )
     reader.nothing_left()
+    if not is_plain_name(result.name):
+        raise DataError(f"the name '{result.name}' must be made of letters, digits and . _ - alone.", path)
     if result.name != path.stem:
         raise DataError(f"the card calls itself '{result.name}'; file and name must agree.", path)
     try:

@@ -6,6 +6,7 @@ Queries, judgements, runs and scores are kept per language, because query ids re
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
+
+from xqgbench.errors import InvalidParameter
 
 Vectors = npt.NDArray[np.float32]
 Similarity = Literal["dot", "cosine"]
@@ -163,6 +166,18 @@ class RetrieverInfo:
     trained_on: tuple[str, ...] | None = None
     libraries: tuple[str, ...] = ()
     notes: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("trained_on", "libraries"):
+            value = getattr(self, name)
+            if isinstance(value, str):  # ("squad") is a string: its comma is missing
+                raise InvalidParameter(f"RetrieverInfo: {name}={value!r} must be a tuple of names, ({value!r},).")
+            if value is not None:
+                object.__setattr__(self, name, tuple(value))
+        try:
+            object.__setattr__(self, "dim", operator.index(self.dim))
+        except TypeError:
+            raise InvalidParameter(f"RetrieverInfo: dim={self.dim!r} must be a whole number.") from None
 
 
 @runtime_checkable

@@ -13,15 +13,19 @@ from xqgbench.types import Chunk, Task, TaskVectors, Vectors
 class XQG:
     """xQG with the parameters of ``fusion.Fusion``; ``xqg`` alone is the paper's setting."""
 
-    def __init__(self, fusion: Fusion | None = None, label: str = "xqg") -> None:
+    def __init__(self, fusion: Fusion | None = None) -> None:
         self.fusion = fusion or Fusion()
-        self.label = label
 
     @classmethod
     def parse(cls, parameters: str) -> XQG:
-        fusion, default = Fusion.parse(parameters), Fusion().describe()
-        changed = [f"{k}={v}" for k, v in fusion.describe().items() if v != default[k]]
-        return cls(fusion, ":".join(["xqg", ",".join(changed)]) if changed else "xqg")
+        return cls(Fusion.parse(parameters))
+
+    @property
+    def label(self) -> str:
+        """``xqg``, and whatever differs from the paper's setting."""
+        default = Fusion().describe()
+        changed = [f"{k}={v}".lower() for k, v in self.fusion.describe().items() if v != default[k]]
+        return f"xqg:{','.join(changed)}" if changed else "xqg"
 
     @property
     def description(self) -> Mapping[str, Any]:

@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        _say("Interrupted. What was encoded stays in the store; the same command goes on from there.")
+        _say("Interrupted. Finished chunks stay in the store; the same command goes on from there.")
         return 1
     except Exception as error:
         if debug:

@@ -6,16 +6,15 @@ from pathlib import Path
 
 import click
 
+SEED = 20230723  # comparison.DEFAULT_SEED, which is not imported here for its weight
 DEBUG = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
-def _names(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
-    """Names separated by commas, each once."""
-    if value is None:
-        return None
-    names = tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
-    if not names:
+def _names(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Names separated by commas, or given by repeating the option, each once."""
+    names = tuple(dict.fromkeys(name.strip() for value in values for name in value.split(",") if name.strip()))
+    if values and not names:
         raise click.BadParameter("at least one name is needed", context, parameter)
     return names
 
@@ -24,16 +23,33 @@ def _names(context: click.Context, parameter: click.Parameter, value: str | None
     "eval", epilog="\b\nExample:\n  xqgbench eval --model mine.py:MyRetriever --augment xqg --languages fi,ja"
 )
 @click.option("--model", required=True, help="Name ('xqgbench models'), file.py:Class, or package.module:Class.")
-@click.option("--task", "task_names", callback=_names, default="xqg-mini", show_default=True, help="Task, or several.")
+@click.option(
+    "--task",
+    "task_names",
+    metavar="NAME[,NAME...]",
+    callback=_names,
+    multiple=True,
+    default=["xqg-mini"],
+    show_default="xqg-mini",
+    help="Task, or several.",
+)
 @click.option(
     "--augment",
     default="none",
     show_default=True,
     help="none, xqg, or xqg with parameters: xqg:alpha=0.2,reduce=mean,languages=query.",
 )
-@click.option("--languages", callback=_names, help="Only these languages of the task (no macro average then).")
+@click.option(
+    "--languages",
+    metavar="NAME[,NAME...]",
+    callback=_names,
+    multiple=True,
+    help="Only these languages of the task (no macro average then).",
+)
 @click.option("--depth", type=click.IntRange(min=1), default=100, show_default=True, help="Passages per query.")
-@click.option("--seed", type=click.IntRange(min=0), help="Seed of the significance tests.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=SEED, show_default=True, help="Seed of the significance tests."
+)
 @click.option("--tasks-dir", type=FOLDER, help="A folder of your own task cards.")
 @click.option("--model-path", type=FOLDER, help="Local checkpoint folder for a model from the hub.")
 @click.option("--output", type=FOLDER, default="results", show_default=True, help="Where results are written.")
@@ -45,9 +61,9 @@ def eval_(
     model: str,
     task_names: tuple[str, ...],
     augment: str,
-    languages: tuple[str, ...] | None,
+    languages: tuple[str, ...],
     depth: int,
-    seed: int | None,
+    seed: int,
     tasks_dir: Path | None,
     model_path: Path | None,
     output: Path,
@@ -60,27 +76,30 @@ def eval_(
 
     With --augment xqg the plain retriever is evaluated too, and both are compared in every language.
     """
+    from xqgbench import registry
     from xqgbench.cli import show
-    from xqgbench.comparison import DEFAULT_SEED
-    from xqgbench.evaluation import evaluate
-    from xqgbench.tasks import card
+    from xqgbench.evaluation import check, evaluate
+    from xqgbench.tasks import open_task
 
-    for task in task_names:
-        card(task, tasks_dir)  # a misspelt name among several is found before the first takes its hour
+    # Whatever is wrong with one of several tasks is found before the first takes its hour.
+    augmentation = registry.augmentation(augment)
+    opened = [open_task(name, tasks_dir) for name in task_names]
+    for task in opened:
+        check(task, augmentation, languages, depth)
+    retriever = registry.retriever(model, model_path)
     found = []
-    for task in task_names:
+    for task in opened:
         with show.progress(hidden=quiet or as_json) as report:
             evaluation = evaluate(
-                model,
+                retriever,
                 task,
-                augment,
+                augmentation,
                 languages=languages,
                 depth=depth,
-                seed=DEFAULT_SEED if seed is None else seed,
+                seed=seed,
                 store=store,
-                tasks_dir=tasks_dir,
-                model_path=model_path,
                 progress=report,
+                named=model,
             )
         written = evaluation.save(output)
         found.append((evaluation, written))
@@ -110,9 +129,17 @@ def models(as_json: bool, debug: bool) -> None:
 def tasks(tasks_dir: Path | None, as_json: bool, debug: bool) -> None:
     """List the tasks."""
     from xqgbench.cli import show
+    from xqgbench.errors import DataError
     from xqgbench.tasks import cards, read_card
 
-    show.tasks([read_card(path) for path in cards(tasks_dir).values()], as_json)
+    listed, wrong = [], []
+    for path in cards(tasks_dir).values():
+        try:
+            listed.append(read_card(path))
+        except DataError as error:
+            wrong.append(error)  # one bad card must not hide the others
+    show.tasks(listed, as_json)
+    show.complaints(wrong)
 
 
 @click.command(epilog="\b\nExample:\n  xqgbench leaderboard --results results --output leaderboard")

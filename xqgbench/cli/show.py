@@ -127,18 +127,17 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 def _legend(found: Evaluation, measure: str) -> str:
     comparison = found.comparisons[measure]
-    clusters = comparison.macro.clusters if comparison.macro else max(row.clusters for row in comparison.rows)
     lines = [
-        f"* p <= 0.05, two-sided clustered randomisation test ({clusters} clusters in all, seed {comparison.seed}).",
+        f"* p <= 0.05, two-sided randomisation test by cluster ({comparison.clusters} in all, seed {comparison.seed}).",
         "p: corrected over the languages of the task (Holm); macro is the one primary test.",
         "95 % interval: cluster bootstrap, not corrected.",
     ]
     if any(not row.attainable for row in comparison.rows):
-        lines.append("too few: so few independent queries can never reach p <= 0.05.")
+        lines.append("too few: so few independent queries can never reach p <= 0.05 after correction.")
     return "\n".join(lines)
 
 
-def written(found: Evaluation, folders: Sequence[tuple[Path, bool]]) -> None:
+def written(found: Evaluation, folders: Sequence[tuple[Path, str]]) -> None:
     """What was encoded and where the results are."""
     console = _console()
     parts = [result for result in (found.plain, found.augmented) if result is not None]
@@ -146,13 +145,18 @@ def written(found: Evaluation, folders: Sequence[tuple[Path, bool]]) -> None:
     seconds = sum(result.details["timings"]["seconds"] for result in parts)
     origin = f"{encoded} texts encoded" if encoded else "all vectors from the store"
     console.print(f"\n{seconds:.1f} s, {origin}. Domain: {found.plain.details['domain']}.", soft_wrap=True)
-    for folder, fresh in folders:
-        note = "" if fresh else "  (stood there already, with these very scores; left as it was)"
+    notes = {
+        "written": "",
+        "unchanged": "  (stood there already, with these very scores; left as it was)",
+        "replaced": "  (replaced what stood there, which was another result)",
+    }
+    for folder, status in folders:
+        note = notes[status]
         console.print(Text(f"results: {folder}{note}"), soft_wrap=True)
     console.print("Rank it among the others: xqgbench leaderboard")
 
 
-def json_of(found: Sequence[tuple[Evaluation, Sequence[tuple[Path, bool]]]]) -> None:
+def json_of(found: Sequence[tuple[Evaluation, Sequence[tuple[Path, str]]]]) -> None:
     """The results as JSON on stdout: one object per system, as in ``result.json``."""
     systems = [
         json.loads((folder / "result.json").read_text(encoding="utf-8")) | {"folder": str(folder)}
@@ -228,6 +232,13 @@ def tasks(cards: Sequence[TaskCard], as_json: bool) -> None:
             card.title,
         )
     _console().print(table)
+
+
+def complaints(errors: Sequence[Exception]) -> None:
+    """What could not be listed, on stderr."""
+    console = Console(stderr=True, highlight=False)
+    for error in errors:
+        console.print(Text(f"left out: {error}"), soft_wrap=True)
 
 
 def boards(found: Sequence[Board], output: Path) -> None:

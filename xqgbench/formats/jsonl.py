@@ -50,10 +50,10 @@ def lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def identifier(record: dict[str, Any], field: str, path: Path, line: int) -> str:
-    """An id: a string without white space, which no line of TREC judgements or runs could hold."""
+    """An id: a string without white space or control characters, which no TREC judgements or runs could hold."""
     value = text(record, field, path, line)
-    if value.split() != [value]:
-        raise DataError(f"'{field}' {value!r} holds white space, which an id must not.", path, line)
+    if value.split() != [value] or not value.isprintable():
+        raise DataError(f"'{field}' {value!r} holds white space or control characters.", path, line)
     return value
 
 

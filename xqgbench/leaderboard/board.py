@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from xqgbench import results
-from xqgbench.comparison import ranks
+from xqgbench.comparison import Comparison, compare, ranks
 from xqgbench.results import Result
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A row: a complete result and its rank among the board's systems."""
+    """A row: a complete result, its rank among the board's systems, and how it compares with its plain counterpart.
+
+    The comparison is made anew from the scores of both, if both are on the board.
+    """
 
     rank: int
     result: Result
+    comparison: Comparison | None
 
     @property
     def domain(self) -> str:
@@ -28,24 +31,13 @@ class Entry:
         """How the scores came about: ``measured`` here, re-scored from a submitted run, or copied from a paper."""
         return str(self.result.details["source"])
 
-    @property
-    def comparison(self) -> Mapping[str, Any] | None:
-        """Rows of the augmented system against the plain one on the main measure, as ``result.json`` keeps them."""
-        kept = self.result.details["comparison"]
-        return None if kept is None else kept["measures"][self.result.main_measure]
-
-    @property
-    def against(self) -> str:
-        kept = self.result.details["comparison"]
-        return "" if kept is None else str(kept["against"])
-
 
 @dataclass(frozen=True)
 class Board:
     """The systems that may be compared: one task version, one depth, all languages.
 
     Attributes:
-        entries: best macro average first; equal ranks cannot be told apart statistically.
+        entries: best rank first, and within a rank the best macro average.
         incomplete: systems left out because not all languages of the card were evaluated.
     """
 
@@ -63,9 +55,8 @@ def boards(folder: Path) -> list[Board]:
     """One board per task, version of its card, and depth found under ``folder``, in the order of their names."""
     groups: dict[tuple[str, str, str, int], list[Result]] = {}
     for path in sorted(folder.glob("*/[!.]*/result.json")):  # not what a killed run left aside
-        result = results.read(path.parent)
-        card = str(result.details["task"]["card_sha256"])
-        groups.setdefault((result.task, result.task_version, card, result.depth), []).append(result)
+        result = results.read_result(path.parent)
+        groups.setdefault((result.task, result.task_version, result.card_sha256, result.depth), []).append(result)
     return [_board(key, found) for key, found in sorted(groups.items())]
 
 
@@ -74,12 +65,20 @@ def _board(key: tuple[str, str, str, int], found: list[Result]) -> Board:
     measure = found[0].main_measure
     complete.sort(key=lambda result: (-result.macro(measure), result.system))
     places = ranks(complete, measure)
+    systems = {result.system: result for result in complete}
+    entries = [
+        Entry(place, result, _against_plain(result, systems)) for place, result in zip(places, complete, strict=True)
+    ]
     return Board(
         *key,
         measure=measure,
         languages=complete[0].languages if complete else (),
-        entries=tuple(
-            Entry(rank, result) for rank, result in sorted(zip(places, complete, strict=True), key=lambda pair: pair[0])
-        ),
+        entries=tuple(sorted(entries, key=lambda entry: entry.rank)),
         incomplete=tuple(sorted(result.system for result in found if not result.complete)),
     )
+
+
+def _against_plain(result: Result, systems: Mapping[str, Result]) -> Comparison | None:
+    kept = result.details["comparison"]
+    plain = systems.get(kept["against"]) if kept else None
+    return compare(plain, result, result.main_measure, kept["seed"]) if plain else None

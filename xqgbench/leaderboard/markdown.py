@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from xqgbench.comparison import p_text
+from xqgbench.comparison import Row, p_text
 from xqgbench.leaderboard.board import Board, Entry
 
 _INTRODUCTION = """# Leaderboard
 
 Made by `xqgbench leaderboard` from the folders in `results/`; do not edit it by hand. Scores are means over queries,
 `macro` is the unweighted mean over languages. A rank is 1 + the number of systems that are significantly better
-(clustered randomisation test on the macro average, Holm-corrected over all pairs, p <= 0.05), so systems that cannot
-be told apart share it. *Domain* says whether a retriever was trained on data that the task stems from.
+(clustered randomisation test on the macro average, Holm-corrected over all pairs, p <= 0.05): systems of one rank have
+as many betters, and systems of different ranks need not differ significantly from each other. *Domain* says whether a
+retriever was trained on data that the task stems from.
 """
 
 
@@ -46,31 +47,32 @@ def _scores(board: Board) -> list[str]:
         result = entry.result
         means = [f"{result.mean(language, board.measure):.4f}" for language in board.languages]
         macro = f"**{result.macro(board.measure):.4f}**"
-        rows.append([str(entry.rank), escape(result.system), macro, *means, entry.domain, entry.source])
+        rows.append([str(entry.rank), escape(result.system), macro, *means, escape(entry.domain), escape(entry.source)])
     return _table(rows)
 
 
 def _differences(board: Board, entries: Sequence[Entry]) -> list[str]:
     rows = [["System", "against", "macro", "95 % interval", "p", *map(escape, board.languages)]]
     for entry in entries:
-        kept = entry.comparison
-        assert kept is not None  # entries were chosen so
-        macro = kept["macro"]
+        compared = entry.comparison
+        assert compared is not None  # entries were chosen so
+        assert compared.macro is not None  # as boards hold complete results
+        macro = compared.macro
         rows.append(
             [
-                escape(entry.result.system),
-                escape(entry.against),
+                escape(compared.after),
+                escape(compared.before),
                 _marked(macro),
-                f"[{macro['low']:+.4f}, {macro['high']:+.4f}]",
-                p_text(macro["p"]).replace("<", "&lt;"),
-                *(_marked(kept[language]) for language in board.languages),
+                f"[{macro.low:+.4f}, {macro.high:+.4f}]",
+                escape(p_text(macro.p)),
+                *(_marked(row) for row in compared.rows),
             ]
         )
     return _table(rows)
 
 
-def _marked(row: dict[str, float]) -> str:
-    return f"{row['difference']:+.4f}" + (r"\*" if row["significant"] else "")
+def _marked(row: Row) -> str:
+    return f"{row.difference:+.4f}" + (r"\*" if row.significant else "")
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:

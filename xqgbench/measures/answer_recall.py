@@ -37,6 +37,7 @@ class AnswerRecall:
 
     name: str
     tokens: int
+    cutoff: int = 0
     needs: str = "answers"
 
     def score(self, answers: Mapping[str, tuple[str, ...]], hits: Mapping[str, FirstHit]) -> dict[str, float]:

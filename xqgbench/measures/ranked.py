@@ -19,6 +19,7 @@ class RankMeasure:
     """A measure of ir-measures, by its name there."""
 
     name: str
+    cutoff: int = 0  # ranks it looks at; 0 for all
     needs: str = "qrels"
 
     @classmethod
@@ -43,7 +44,7 @@ class RankMeasure:
             raise InvalidParameter(f"{_UNKNOWN.format(name)} ({type(error).__name__}: {error})") from None
         if len(tried) != 1 or not math.isfinite(tried[0].value):
             raise InvalidParameter(_UNKNOWN.format(name))
-        return cls(str(measure))
+        return cls(str(measure), measure.params.get("cutoff", 0))
 
 
 def score_ranked(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.util
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,11 @@ class TransformerRetriever:
         settings = card.settings
         if settings["pooling"] not in POOLINGS:
             raise InvalidParameter(f"model '{card.name}': pooling '{settings['pooling']}' is not one of {POOLINGS}.")
+        # A folder of another name may hold other weights: neither its name nor its training data are taken for granted.
+        same = path is None or path.name == card.name
+        folder = re.sub("[^A-Za-z0-9._-]", "-", self._folder.resolve().name)
         self.info = RetrieverInfo(
-            name=card.name,
+            name=card.name if same else f"{card.name}-{folder}",
             dim=card.dim,
             similarity=card.similarity,
             revision=_revision(self._folder, from_hub=path is None),
@@ -43,7 +47,7 @@ class TransformerRetriever:
             title_join=settings["title_join"],
             pooling=settings["pooling"],
             license=card.license,
-            trained_on=card.trained_on,
+            trained_on=card.trained_on if same else None,
             libraries=("transformers", "torch"),
             notes=f"weights of {card.hub_id if path is None else f'folder {path.name}'}",
         )
@@ -61,7 +65,7 @@ class TransformerRetriever:
                 f"the checkpoint in {self._folder} has {model.config.hidden_size} dimensions, but '{self.info.name}' "
                 f"has {self.info.dim}: it is another model. Register it as a retriever of its own (docs/plugins.md)."
             )
-        return tokenizer, model.eval()
+        return tokenizer, model.eval().to(_device())
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         return self._encode(texts, self.info.query_length or 512)
@@ -82,10 +86,16 @@ class TransformerRetriever:
                 rows = order[start : start + BATCH]
                 batch = tokenizer(
                     [texts[i] for i in rows], padding=True, truncation=True, max_length=length, return_tensors="pt"
-                )
+                ).to(model.device)
                 hidden = model(**batch).last_hidden_state
-                vectors[rows] = _pooled(hidden, batch["attention_mask"], self.info.pooling).float().numpy()
+                vectors[rows] = _pooled(hidden, batch["attention_mask"], self.info.pooling).float().cpu().numpy()
         return vectors
+
+
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _pooled(hidden: Any, mask: Any, pooling: str) -> Any:
@@ -102,16 +112,23 @@ def _hub_folder(card: ModelCard) -> Path:
     wanted = [*SETTINGS, *WEIGHTS]
     arguments: dict[str, Any] = {"revision": card.hub_revision, "allow_patterns": wanted}
     try:
-        return Path(snapshot_download(card.hub_id, local_files_only=True, **arguments))
+        cached = Path(snapshot_download(card.hub_id, local_files_only=True, **arguments))
+        if _weights(cached):  # a download that was interrupted leaves a folder without them
+            return cached
     except LocalEntryNotFoundError:
         pass
     try:
         return Path(snapshot_download(card.hub_id, **arguments))
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
         raise MissingWeights(
-            f"the weights of model '{card.name}' are not in the local cache, and the Hugging Face hub cannot be "
-            f"reached ({type(error).__name__}). {_how_to_get(card)}"
+            f"the weights of model '{card.name}' are not in the local cache, and the Hugging Face hub does not give "
+            f"them ({reason}). {_how_to_get(card)}"
         ) from None
+
+
+def _weights(folder: Path) -> list[Path]:
+    return next((found for pattern in WEIGHTS if (found := sorted(folder.glob(pattern)))), [])
 
 
 def _how_to_get(card: ModelCard) -> str:
@@ -127,7 +144,7 @@ def _revision(folder: Path, *, from_hub: bool) -> str:
     """The hub's commit, which the cache names the folder after; for other folders a hash of weights and settings."""
     if from_hub:
         return folder.name
-    weights = next((found for pattern in WEIGHTS if (found := sorted(folder.glob(pattern)))), [])
+    weights = _weights(folder)
     if not weights:
         raise MissingWeights(f"there are no weights (*.safetensors or *.bin) in {folder}.")
     files = [*weights, *sorted(file for pattern in SETTINGS for file in folder.glob(pattern))]
