@@ -25,7 +25,9 @@ types: $(VENV)/.dev
 
 # Every committed result, made again from nothing but the code and the bundled task.
 results: $(VENV)/.dev
-	for model in e5-small use-m3 minilm-en; do $(BIN)/xqgbench eval --model $$model --augment xqg || exit 1; done
+	for model in e5-small use-m3 minilm-en; do \
+	  $(BIN)/xqgbench eval --model $$model --augment xqg --store $(VENV)/fresh-store || exit 1; \
+	done; rm -rf $(VENV)/fresh-store
 	$(MAKE) leaderboard
 
 leaderboard: $(VENV)/.eval

@@ -132,7 +132,8 @@ def test_systems_that_never_differ_have_p_1_and_an_interval_of_zero() -> None:
     comparison = compare(result, result, MEASURE, family=2)
     for row in (*comparison.rows, comparison.macro):
         assert row is not None
-        assert (row.p, row.p_corrected, row.t_test_p, row.significant) == (1.0, 1.0, 1.0, False)
+        assert (row.p, row.p_corrected, row.significant) == (1.0, 1.0, False)
+        assert row.t_test_p == (None if row is comparison.macro else 1.0)
         assert (row.difference, row.low, row.high) == (0.0, 0.0, 0.0)
 
 
@@ -248,7 +249,7 @@ BASE = made({"fi": [0.1, 0.2], "ja": [0.3]}, "base")
     ids=["task", "version", "languages", "order of languages"],
 )
 def test_results_about_other_questions_are_refused(other: Result) -> None:
-    with pytest.raises(ResultError, match=r"base on small 1 and other on .* cannot be compared"):
+    with pytest.raises(ResultError, match=r"base and other cannot be compared"):
         compare(BASE, other, MEASURE, family=2)
 
 

@@ -112,7 +112,8 @@ def test_no_results_make_a_page_that_says_so(tmp_path: Path) -> None:
 
 def test_tasks_versions_cards_and_depths_are_never_mixed(tmp_path: Path) -> None:
     base = level("a", 0.5, 0.5)
-    other_card = level("e", 0.5, 0.5, details={"task": {"name": "small", "version": "1", "card_sha256": "d" * 64}})
+    task = {**base.details["task"], "card_sha256": "d" * 64}
+    other_card = replace(level("e", 0.5, 0.5, details={"task": task}), card_sha256="d" * 64)
     for result in (
         base,
         level("b", 0.5, 0.5, task="another"),

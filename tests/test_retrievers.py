@@ -322,8 +322,9 @@ def test_many_texts_come_back_in_their_order(folder: Path) -> None:
     retriever = TransformerRetriever(card(), folder)
     many = [f"{i} " + "joki " * (i % 4) for i in range(40)]
     together = retriever.encode_queries(many)
-    alone = np.concatenate([retriever.encode_queries([text]) for text in many])
-    np.testing.assert_allclose(together, alone, rtol=0, atol=1e-5)
+    some = range(0, len(many), 7)
+    alone = np.concatenate([retriever.encode_queries([many[i]]) for i in some])
+    np.testing.assert_allclose(together[some], alone, rtol=0, atol=1e-5)
     np.testing.assert_allclose(retriever.encode_queries(many[::-1])[::-1], together, rtol=0, atol=1e-5)
     assert retriever.encode_queries(many).tobytes() == together.tobytes()
 
@@ -473,11 +474,16 @@ def test_a_pooling_that_does_not_exist_is_refused(folder: Path, pooling: str) ->
 
 def test_the_model_of_the_paper_takes_a_checkpoint_folder(folder: Path) -> None:
     """``--model mbert --model-path FOLDER``, up to the point where its size is looked at."""
-    retriever = registry.retriever("mbert", folder)
+    retriever = registry.retriever("mbert", folder.rename(folder.parent / "mbert"))
     assert (retriever.info.query_length, retriever.info.passage_length, retriever.info.title_join) == (32, 128, " ")
     assert (retriever.info.similarity, retriever.info.trained_on) == ("dot", ("xor-tydi",))
     with pytest.raises(InvalidParameter, match=f"has {DIM} dimensions, but 'mbert' has 768"):
         retriever.encode_queries(["joki"])
+
+
+def test_weights_in_a_folder_of_another_name_are_not_taken_for_the_papers(folder: Path) -> None:
+    info = registry.retriever("mbert", folder).info
+    assert (info.name, info.trained_on) == ("mbert-tiny", None)
 
 
 def test_weights_that_are_nowhere_are_said_so_with_the_ways_to_get_them(tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from xqgbench.measures.tokens import word_tokenizer
 FOLDER = ROOT / "tasks" / "xqg-mini"
 CARD = (FOLDER / "README.md").read_text(encoding="utf-8")
 LANGUAGES = ("ar", "bn", "fi", "ja", "ko", "ru", "te")
-FAMILIES = ("cheeses", "composers", "languages", "moons", "rivers", "treaties", "vitamins", "whales")
 #: How the names of a language's letters begin in the Unicode character database.
 SCRIPTS = {
     "ar": ("ARABIC",),
@@ -40,6 +39,7 @@ PASSAGES = lines(FOLDER / "passages.jsonl")
 QUESTIONS = lines(FOLDER / "questions.jsonl")
 QRELS = [line.split("\t") for line in (FOLDER / "qrels.tsv").read_text(encoding="utf-8").splitlines()]
 TEXTS = {passage["docid"]: passage["text"] for passage in PASSAGES}
+FAMILIES = tuple(sorted({docid.rpartition("-")[0] for docid in TEXTS}))
 JUDGED = {query: passage for query, _, passage, _ in QRELS}
 GENERATED = [
     (passage["docid"], language, query)
@@ -91,10 +91,10 @@ def test_the_table_of_the_data_card_agrees_with_the_files() -> None:
 
 
 def test_the_families_of_the_data_card_are_those_of_the_files() -> None:
-    assert sorted({docid.rpartition("-")[0] for docid in TEXTS}) == sorted(FAMILIES)
     named = re.search(r"^\| families \| (.+) \|$", CARD, flags=re.MULTILINE)
     assert named
-    assert sorted(name.split()[-1] for name in named[1].split(", ")) == sorted(FAMILIES)
+    names = {name.replace("programming ", "").replace(" ", "") for name in named[1].split(", ")}
+    assert names == set(FAMILIES)
 
 
 def test_the_number_of_tokens_that_the_data_card_names_is_about_right() -> None:
