@@ -145,6 +145,9 @@ BAD_TASKS: dict[str, tuple[dict[str, str], list[str]]] = {
     ),
     "passage id with a space": ({"passages": altered(PASSAGES, 1, docid="p 1")}, ["passages.jsonl:2:", "'p 1'"]),
     "query id with a space": ({"questions": altered(QUESTIONS, 1, id="fi 2")}, ["questions.jsonl:2:", "'fi 2'"]),
+    "passage id with an escape": ({"passages": altered(PASSAGES, 1, docid="p\x1b[2J")}, ["passages.jsonl:2:", "\\x1b"]),
+    "query id with a bell": ({"questions": altered(QUESTIONS, 1, id="fi\x07")}, ["questions.jsonl:2:", "\\x07"]),
+    "query id with a C1 control": ({"questions": altered(QUESTIONS, 1, id="fi\x9b2")}, ["questions.jsonl:2:", "\\x9b"]),
     "no passages": ({"passages": "\n", "qrels": ""}, ["passages.jsonl"]),
     "unknown passage": ({"qrels": judged("fi-1 0 p9 1")}, ["qrels.tsv", "'p9'", "'fi-1'"]),
     "unknown query": ({"qrels": judged(*GOOD_QRELS, "fi-l 0 p1 1")}, ["qrels.tsv", "'fi-l'"]),
@@ -333,6 +336,9 @@ BAD_CARDS: dict[str, tuple[dict[str, str | None], list[str]]] = {
     "languages are numbers": ({"languages": "[1, 2]"}, ["'languages'"]),
     "a language twice": ({"languages": '["fi", "fi"]'}, ["'languages'", "distinct"]),
     "no languages": ({"languages": "[]"}, ["'languages'"]),
+    "a name that is a way to another folder": ({"name": '".."'}, ["'..'", "letters, digits"]),
+    "a name with a slash": ({"name": '"a/b"'}, ["'a/b'", "letters, digits"]),
+    "a name with a space": ({"name": '"a b"'}, ["'a b'", "letters, digits"]),
     "no measures": ({"measures": "[]"}, ["measures"]),
     "unknown measure": ({"measures": '["nDCG@10", "nDGC@10"]'}, ["'nDGC@10'"]),
     "main measure not among the measures": ({"main_measure": '"RR@100"'}, ["main_measure", "RR@100"]),
@@ -523,16 +529,36 @@ def test_a_faulty_retriever_exits_with_1(write_task: TaskWriter, refused: Refuse
     assert stored(tmp_path / "store") == []
 
 
-def fail(vectors: Vectors) -> Vectors:
-    raise MemoryError("no room for a batch of passages")
+def raising(error: BaseException) -> Callable[[Vectors], Vectors]:
+    def spoil(vectors: Vectors) -> Vectors:
+        raise error
+
+    return spoil
 
 
-def test_an_exception_of_the_retriever_itself_reaches_the_caller_unchanged(
-    write_task: TaskWriter, tmp_path: Path
+@pytest.mark.parametrize("error", [MemoryError("no room for a batch"), KeyError("weights"), RuntimeError()], ids=repr)
+def test_an_exception_of_the_retriever_itself_is_told_with_the_texts_that_it_failed_on(
+    write_task: TaskWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    with pytest.raises(MemoryError, match="no room for a batch of passages"):
-        evaluate(Faulty(fail), "small", tasks_dir=write_task())
+    monkeypatch.setattr(encode, "BATCH", 2)
+    with pytest.raises(RetrieverError) as caught:
+        evaluate(Faulty(raising(error)), "small", tasks_dir=write_task())
+    message = str(caught.value)
+    assert message.startswith("retriever 'bigrams' failed on 2 passage texts, 'p2' to 'p3': ")  # p0 and p1 went well
+    assert f"{type(error).__name__}: {error}" in message
+    assert caught.value.__cause__ is error
     assert roles(tmp_path / "store") == {"queries"}
+
+
+@pytest.mark.parametrize(
+    "error", [StoreError("a deliberate one"), XqgbenchError("another"), KeyboardInterrupt(), SystemExit(3)], ids=repr
+)
+def test_a_deliberate_error_or_an_interruption_in_a_retriever_passes_unchanged(
+    write_task: TaskWriter, error: BaseException
+) -> None:
+    with pytest.raises(type(error)) as caught:
+        evaluate(Faulty(raising(error)), "small", tasks_dir=write_task())
+    assert caught.value is error
 
 
 def test_an_exception_of_the_retriever_itself_is_a_message_on_the_command_line(
@@ -550,6 +576,7 @@ def test_an_exception_of_the_retriever_itself_is_a_message_on_the_command_line(
     assert main([*map(str, evaluation_of(write_task(), "--model", "failing.py:Failing"))]) == 1
     out, err = capsys.readouterr()
     assert out == ""
+    assert "retriever 'failing' failed on 2 query texts, 'fi-1' to 'fi-2'" in err
     assert "MemoryError: no room for a batch of queries" in err
     assert "--debug" in err
     assert "Traceback" not in err
@@ -644,6 +671,7 @@ def test_interrupting_the_program_exits_with_1_and_the_next_run_completes_it(
     stopped = run("resumed", "store", INTERRUPT="1")
     assert stopped.returncode == 1
     assert "Interrupted" in stopped.stderr
+    assert "Finished chunks stay in the store" in stopped.stderr
     assert "Traceback" not in stopped.stderr
     assert stopped.stdout == ""
     assert not (tmp_path / "resumed").exists()
@@ -703,6 +731,7 @@ def test_an_output_that_cannot_be_written_is_named_and_nothing_in_it_changes(
     assert main([*map(str, evaluation_of(write_task()))]) == 1
     err = capsys.readouterr().err
     assert "results/small" in err
+    assert "--output" in err
     assert "Traceback" not in err
     assert [path.name for path in (tmp_path / "results").iterdir()] == ["small"]
     assert (tmp_path / "results" / "small").read_text(encoding="utf-8") == "mine"

@@ -100,10 +100,18 @@ def folders(results: Path, task: str = "small") -> set[str]:
     return {path.name for path in (results / task).iterdir()}
 
 
-def second_task(folder: Path, name: str = "other") -> None:
-    """Another card over the files of the small task."""
+def second_task(folder: Path, name: str = "other", old: str = "", new: str = "") -> None:
+    """Another card over the files of the small task, with a piece of its text replaced."""
     card = (folder / "small.toml").read_text(encoding="utf-8")
-    (folder / f"{name}.toml").write_text(card.replace('name = "small"', f'name = "{name}"'), encoding="utf-8")
+    assert not old or card.count(old) == 1
+    card = card.replace('name = "small"', f'name = "{name}"')
+    (folder / f"{name}.toml").write_text(card.replace(old, new) if old else card, encoding="utf-8")
+
+
+def look_at_two_ranks(folder: Path) -> None:
+    """Let the measures of the small task look at two of its four passages, so that a smaller depth is enough."""
+    card = folder / "small.toml"
+    card.write_text(card.read_text(encoding="utf-8").replace("@10", "@2"), encoding="utf-8")
 
 
 # Help
@@ -243,7 +251,7 @@ def test_success_exits_with_0_and_an_error_of_the_data_with_1(cli: Cli, write_ta
 def test_a_misspelt_name_is_answered_with_the_nearest_one(
     small: Cli, tmp_path: Path, words: str, wrong: str, nearest: str
 ) -> None:
-    message = complaint(small(*words.split()), 2)  # a later option replaces an earlier one
+    message = complaint(small(*words.split()), 2)  # a later option replaces an earlier one, or adds to it
     named, _, suggested = message.partition("Did you mean")
     assert f"'{wrong}'" in named
     assert f"'{nearest}'" in suggested
@@ -405,7 +413,27 @@ def test_all_languages_in_any_order_are_a_complete_result(small: Cli, tmp_path: 
     assert found["languages"] == ["fi", "ja"]
 
 
+def test_languages_may_be_named_one_by_one(small: Cli, tmp_path: Path) -> None:
+    assert small("--languages", "ja", "--languages", "fi").code == 0
+    assert folders(tmp_path / "results") == {"bigrams"}
+    assert small("--languages", "ja", "--languages", "ja,ja", "--output", "one").code == 0
+    assert folders(tmp_path / "one") == {"bigrams@languages=ja"}
+
+
+@pytest.mark.parametrize("words", ["--depth 9", "--depth 9 --augment xqg"])
+def test_a_depth_that_a_measure_looks_beyond_exits_with_2_and_starts_nothing(
+    small: Cli, tmp_path: Path, words: str
+) -> None:
+    message = complaint(small(*words.split()), 2)
+    assert "depth=9" in message
+    assert "nDCG@10 needs at least 10" in message
+    assert not (tmp_path / "results").exists()
+    assert not (tmp_path / "store").exists()
+    assert small("--depth", "10").code == 0
+
+
 def test_another_depth_is_another_folder_and_another_board(small: Cli, cli: Cli, tmp_path: Path) -> None:
+    look_at_two_ranks(tmp_path / "tasks")
     small()
     small("--depth", "2")
     assert folders(tmp_path / "results") == {"bigrams", "bigrams@depth=2"}
@@ -431,6 +459,33 @@ def test_several_tasks_are_evaluated_one_after_the_other(small: Cli, tmp_path: P
     assert folders(tmp_path / "results", "other") == {"bigrams"}
 
 
+def test_tasks_may_be_named_one_by_one(small: Cli, cli: Cli, tmp_path: Path) -> None:
+    second_task(tmp_path / "tasks")
+    second_task(tmp_path / "tasks", "third")
+    outcome = small("--task", "other,third", "--task", "small", "--json")  # small is named already
+    assert [system["task"]["name"] for system in strict_json(outcome.out)] == ["small", "other", "third"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words", "code", "said"),
+    [
+        ('generated_languages = ["fi", "ja"]', "generated_languages = []", "--augment xqg", 3, "no generated queries"),
+        ('"nDCG@10", "RR@10", "R@2kt"', '"nDCG@10", "RR@20", "R@2kt"', "--depth 15", 2, "RR@20 needs at least 20"),
+        ('path = "qrels.tsv"', 'path = "absent.tsv"', "", 3, "absent.tsv"),
+        ('"fi", "ja"]\nsplit', '"fi", "ja"]\nspilt', "", 1, "other.toml"),
+    ],
+    ids=["augmentation", "depth", "files", "card"],
+)
+def test_whatever_is_wrong_with_the_last_task_is_found_before_the_first_is_evaluated(
+    small: Cli, tmp_path: Path, old: str, new: str, words: str, code: int, said: str
+) -> None:
+    second_task(tmp_path / "tasks", "other", old, new)
+    assert said in complaint(small("--task", "small,other", *words.split()), code)
+    assert not (tmp_path / "results").exists()
+    assert not (tmp_path / "store").exists()
+    assert small("--task", "small", *words.split()).code == 0  # nothing is wrong with the first
+
+
 def test_a_misspelt_task_among_several_is_found_before_anything_is_started(small: Cli, tmp_path: Path) -> None:
     message = complaint(small("--task", "small,smal"), 2)
     assert "'smal'" in message
@@ -453,7 +508,20 @@ def test_a_language_that_one_of_several_tasks_lacks_is_found_before_anything_is_
     assert not (tmp_path / "new").exists()
 
 
+def test_a_result_that_takes_the_place_of_another_is_said_to_replace_it(small: Cli, tmp_path: Path) -> None:
+    first = small("--augment", "xqg")
+    assert "stood there" not in first.out
+    before = snapshot(tmp_path / "results" / "small" / "bigrams")
+    second = small("--augment", "xqg", "--seed", "7")
+    notes = {line.split()[1]: line for line in second.out.splitlines() if line.startswith("results: ")}
+    assert "stood there already" in notes["results/small/bigrams"]  # no seed in a plain result
+    assert "replaced what stood there" in notes["results/small/bigrams+xqg"]
+    assert snapshot(tmp_path / "results" / "small" / "bigrams") == before
+    assert summary(tmp_path / "results" / "small" / "bigrams+xqg")["comparison"]["seed"] == 7
+
+
 def test_the_recorded_command_makes_the_same_result_again(small: Cli, cli: Cli, tmp_path: Path) -> None:
+    look_at_two_ranks(tmp_path / "tasks")
     small("--augment", "xqg:alpha=0.2,reduce=mean", "--depth", "3", "--seed", "7", "--languages", "fi")
     [first] = (tmp_path / "results" / "small").glob("bigrams+xqg*")
     assert all(part in first.name for part in ("alpha=0.2", "reduce=mean", "languages=fi", "depth=3"))
@@ -485,9 +553,26 @@ def test_tasks_lists_bundled_cards_and_those_of_a_folder(cli: Cli, write_task: T
     listed = {task["name"]: task for task in strict_json(cli("tasks", "--json", "--tasks-dir", folder).out)}
     assert {"small", "xqg-mini"} <= set(listed)
     assert listed["small"]["languages"] == ["fi", "ja"]
-    assert listed["xqg-mini"]["expected_passages"] == 96
+    assert listed["xqg-mini"]["expected_passages"] == 192
     table = cli("tasks", "--tasks-dir", folder).out
     assert re.search("^ *small .* A small task", table, flags=re.MULTILINE)
+
+
+def test_a_bad_card_is_reported_and_hides_no_other(cli: Cli, write_task: TaskWriter) -> None:
+    folder = write_task()
+    second_task(folder, "worse", 'cluster = "passage"', 'cluster = "group"')
+    (folder / "bad.toml").write_text("name = ", encoding="utf-8")
+    for words in (["tasks"], ["tasks", "--json"]):
+        outcome = cli(*words, "--tasks-dir", folder)
+        assert outcome.code == 0
+        assert [line.partition(": ")[0] for line in outcome.err.splitlines()] == ["left out"] * 2
+        assert str(folder / "bad.toml") in outcome.err
+        assert str(folder / "worse.toml") in outcome.err
+        assert "group" in outcome.err
+        assert "small" in outcome.out
+        assert "xqg-mini" in outcome.out
+        assert "worse" not in outcome.out
+    assert {task["name"] for task in strict_json(outcome.out)} >= {"small", "xqg-mini"}
 
 
 def test_the_leaderboard_gives_the_same_bytes_for_the_same_results(small: Cli, cli: Cli, tmp_path: Path) -> None:
@@ -742,13 +827,32 @@ NO_RETRIEVERS: Sequence[tuple[str, str, str]] = (
     (PLUGIN.replace("def encode_passages", "def encode_documents"), "lacks", "encode_passages"),
     (PLUGIN.replace('RetrieverInfo(name="mine", dim=3)', '{"name": "mine"}'), "dict", "RetrieverInfo"),
     (PLUGIN.replace("dim=3", "dim=0"), "dim=0", "positive"),
-    (PLUGIN.replace("dim=3", "dim='3'"), "dim='3'", "positive"),
     (PLUGIN.replace("dim=3", "dim=3, similarity='euclid'"), "euclid", "cosine"),
     (PLUGIN.replace('name="mine"', 'name="my/model"'), "my/model", "letters"),
     (PLUGIN.replace('name="mine"', 'name=""'), "name", "letters"),
     (PLUGIN.replace('name="mine"', 'name="."'), "'.'", "letters"),
     (PLUGIN.replace('name="mine"', 'name=".."'), "'..'", "letters"),
 )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ("dim='3'", "whole number"),
+        ("dim=1.5", "whole number"),
+        ("dim=None", "whole number"),
+        ("dim=3, trained_on=('squad')", "('squad',)"),
+        ("dim=3, libraries='torch'", "('torch',)"),
+    ],
+)
+def test_an_info_that_cannot_be_made_is_a_wrong_call(small: Cli, tmp_path: Path, wrong: str, reason: str) -> None:
+    """It fails while the file is run, before there is a retriever to name."""
+    (tmp_path / "mine.py").write_text(PLUGIN.replace("dim=3", wrong), encoding="utf-8")
+    message = complaint(small("--model", "mine.py:Mine"), 2)
+    assert "RetrieverInfo" in message
+    assert wrong.removeprefix("dim=3, ").replace("(", "").replace(")", "") in message
+    assert reason in message
+    assert not (tmp_path / "results").exists()
 
 
 @pytest.mark.parametrize(("code", "culprit", "reason"), NO_RETRIEVERS, ids=[row[1] for row in NO_RETRIEVERS])

@@ -17,7 +17,7 @@ from statsmodels.stats.multitest import multipletests
 from tests.test_results import MEASURE, made
 from xqgbench import comparison as comparisons
 from xqgbench.comparison import DEFAULT_SEED, Comparison, paired, ranks
-from xqgbench.errors import ResultError
+from xqgbench.errors import InvalidParameter, ResultError
 from xqgbench.results import Result
 
 
@@ -137,6 +137,14 @@ def test_systems_that_never_differ_have_p_1_and_an_interval_of_zero() -> None:
         assert (row.difference, row.low, row.high) == (0.0, 0.0, 0.0)
 
 
+def test_the_macro_average_has_no_t_test_as_it_is_no_mean_over_queries() -> None:
+    comparison = compare(*pair({"fi": [0.25, 0.5, 0.0], "ja": [0.125, 0.25]}), MEASURE, family=2)
+    assert comparison.macro is not None
+    assert comparison.macro.t_test_p is None
+    assert comparison.describe()["macro"]["t_test_p"] is None
+    assert all(isinstance(row.t_test_p, float) for row in comparison.rows)
+
+
 def test_queries_of_one_cluster_move_together_within_a_language() -> None:
     # Eight queries about four passages: 2 / 2**4, where eight free ones would give 2 / 2**8.
     (row,) = compare(*pair({"fi": [0.25] * 8}, {"fi": [0, 0, 1, 1, 2, 2, 3, 3]}), MEASURE, family=1).rows
@@ -150,6 +158,17 @@ def test_queries_of_one_cluster_move_together_across_languages() -> None:
     assert comparison.macro is not None
     assert (comparison.macro.clusters, comparison.macro.p) == (5, 2 / 32)
     assert [row.clusters for row in comparison.rows] == [5, 5]
+    assert comparison.clusters == 5
+
+
+def test_clusters_are_counted_over_all_languages_also_where_there_is_no_macro_row() -> None:
+    # fi asks about facts 4, 5 and 6, ja about 6, 6 and 9: four facts in all.
+    clusters = {"fi": [4, 5, 6], "ja": [6, 6, 9]}
+    results = pair({"fi": [0.25] * 3, "ja": [0.25] * 3}, clusters, complete=False)
+    comparison = compare(*results, MEASURE, family=7)
+    assert comparison.macro is None
+    assert comparison.clusters == 4
+    assert [row.clusters for row in comparison.rows] == [3, 2]
 
 
 def test_gains_and_losses_on_the_same_facts_cancel_out() -> None:
@@ -193,6 +212,36 @@ def test_languages_of_the_card_that_were_not_evaluated_count_in_the_family() -> 
     fi, ja = compare(*results, MEASURE, family=2).rows
     assert (ja.p_corrected, fi.p_corrected) == (4 / 256, 2 / 64)
     assert ja.significant
+
+
+@pytest.mark.parametrize(
+    ("queries", "family", "attainable"),
+    [
+        (6, 1, True),  # 2 / 2**6 = 0.03125
+        (6, 2, False),  # a second language, not tested, counts as less significant: 0.03125 * 2
+        (7, 3, True),  # 2 / 2**7 * 3 = 0.047
+        (7, 4, False),  # 0.0625
+        (9, 12, True),  # 2 / 2**9 * 12 = 0.047
+        (9, 13, False),  # 0.051
+    ],
+)
+def test_a_language_can_reach_significance_only_if_it_survives_the_languages_not_tested(
+    queries: int, family: int, attainable: bool
+) -> None:
+    results = pair({"fi": [0.25] * queries}, complete=False)
+    (row,) = compare(*results, MEASURE, family=family).rows
+    assert row.attainable == attainable
+    assert row.significant == attainable  # equal gains everywhere have the smallest p that there is
+
+
+def test_a_language_tested_beside_others_may_be_the_last_that_holm_looks_at() -> None:
+    # All seven tested: the least significant is multiplied by 1. Six of seven: by 2.
+    seven = {f"l{i}": [0.25] * (6 if i == 0 else 12) for i in range(7)}
+    whole = compare(*pair(seven), MEASURE, family=7)
+    assert (whole.rows[0].attainable, whole.rows[0].significant, whole.rows[0].p_corrected) == (True, True, 2 / 64)
+    part = compare(*pair(dict(list(seven.items())[:6]), complete=False), MEASURE, family=7)
+    assert (part.rows[0].attainable, part.rows[0].significant, part.rows[0].p_corrected) == (False, False, 4 / 64)
+    assert all(row.attainable and row.significant for row in part.rows[1:])
 
 
 def test_no_language_depends_on_the_others_that_are_compared() -> None:
@@ -245,12 +294,30 @@ BASE = made({"fi": [0.1, 0.2], "ja": [0.3]}, "base")
         made({"fi": [0.1, 0.2], "ja": [0.3]}, "other", version="2"),
         made({"fi": [0.1, 0.2]}, "other"),
         made({"ja": [0.3], "fi": [0.1, 0.2]}, "other"),
+        replace(made({"fi": [0.1, 0.2], "ja": [0.3]}, "other"), card_sha256="d" * 64),
+        made({"fi": [0.1, 0.2], "ja": [0.3]}, "other", depth=10),
     ],
-    ids=["task", "version", "languages", "order of languages"],
+    ids=["task", "version", "languages", "order of languages", "card", "depth"],
 )
-def test_results_about_other_questions_are_refused(other: Result) -> None:
-    with pytest.raises(ResultError, match=r"base and other cannot be compared"):
-        compare(BASE, other, MEASURE, family=2)
+@pytest.mark.parametrize("swapped", [False, True])
+def test_results_that_are_not_about_the_same_thing_are_refused(other: Result, swapped: bool) -> None:
+    first, second = (other, BASE) if swapped else (BASE, other)
+    said = rf"{first.system} and {second.system} cannot be compared: .* but are "
+    with pytest.raises(ResultError, match=said) as caught:
+        comparisons.compare(first, second, MEASURE)
+    assert "small 1#cccccccc, all languages, depth 100" in str(caught.value)  # what BASE is
+
+
+def test_the_card_and_the_depth_that_differ_are_named() -> None:
+    other = replace(made({"fi": [0.1, 0.2], "ja": [0.3]}, "other", depth=10), card_sha256="d" * 64)
+    with pytest.raises(ResultError, match=r"and small 1#dddddddd, all languages, depth 10\."):
+        comparisons.compare(BASE, other, MEASURE)
+
+
+@pytest.mark.parametrize("measure", ["RR@10", "nDCG", ""])
+def test_a_measure_that_the_task_does_not_have_is_refused_with_those_that_it_has(measure: str) -> None:
+    with pytest.raises(InvalidParameter, match=rf"'{measure}' is no measure of small; it has nDCG@10"):
+        comparisons.compare(BASE, BASE, measure)
 
 
 @pytest.mark.parametrize("swapped", [False, True])
@@ -316,6 +383,13 @@ def test_ranks_are_corrected_over_all_pairs() -> None:
     # Eight clusters: 2 / 256 * 3 = 0.0234.
     eight = [made({"fi": [level] * 8}, f"s{level}") for level in (0.9, 0.5, 0.1)]
     assert ranks(eight, MEASURE) == [1, 2, 3]
+
+
+def test_a_hundred_systems_and_more_can_still_be_told_apart() -> None:
+    # 102 systems make 5151 pairs. 99,999 sign patterns could give no p below 1 / 100,000, and Holm would make it
+    # 0.0515: all would rank 1. The number of patterns must grow with the pairs.
+    levels = [place / 128 for place in range(102)]
+    assert ranks(systems(*levels), MEASURE) == list(range(102, 0, -1))
 
 
 def test_ranks_go_by_the_macro_average() -> None:

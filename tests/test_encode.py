@@ -22,6 +22,7 @@ from xqgbench import encode, evaluate
 from xqgbench.encode import Encoder, batched, identity
 from xqgbench.errors import RetrieverError
 from xqgbench.formats.xor_retrieve import XorRetrieve
+from xqgbench.registry import retriever as retriever_of
 from xqgbench.store import Store
 from xqgbench.tasks import open_task
 from xqgbench.types import Passage, Task, Vectors
@@ -267,6 +268,7 @@ OTHER: dict[str, Any] = {
     "query_length": 32,
     "passage_length": 128,
     "title_join": "\n",
+    "pooling": "mean",
     "libraries": ("numpy",),
 }
 
@@ -329,6 +331,96 @@ def test_a_change_of_either_role_alone_is_noticed(role: str) -> None:
             return super().encode_passages(passages) + np.float32(role == "passages")
 
     assert identity(OneRole(revision=None)) != identity(Recorder(revision=None))
+
+
+class Cut(Recorder):
+    """Reads the first ``limit`` characters of a text."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(revision=None)
+        self.limit = limit
+
+    def _encode(self, texts: Sequence[str]) -> Vectors:
+        return super()._encode([text[: self.limit] for text in texts])
+
+
+def test_retrievers_that_differ_in_where_they_cut_long_texts_alone_are_told_apart() -> None:
+    found = [identity(Cut(limit)) for limit in (60, 5_000)]
+    assert found[0] != found[1]
+    assert found == [identity(Cut(limit)) for limit in (60, 5_000)]
+
+
+PLUGIN = """
+import numpy as np
+from xqgbench import RetrieverInfo
+
+class Mine:
+    info = RetrieverInfo(name="mine", dim=2)
+
+    def encode_queries(self, texts):
+        return np.array([[len(text[:{limit}]), {rare}] for text in texts], dtype=np.float32)
+
+    def encode_passages(self, passages):
+        return self.encode_queries([passage.text for passage in passages])
+"""
+
+
+def test_a_change_in_the_source_file_that_no_probe_shows_is_another_identity(tmp_path: Path) -> None:
+    """The second behaves differently on one word, which stands in none of the probes."""
+    assert not any("Bando" in text for text in encode.PROBES)
+    texts = {
+        "one": PLUGIN.format(limit=60, rare="1"),
+        "copy": PLUGIN.format(limit=60, rare="1"),
+        "rare": PLUGIN.format(limit=60, rare="1 + ('Bando' in text)"),
+        "long": PLUGIN.format(limit=5_000, rare="1"),
+    }
+    found = {}
+    for name, text in texts.items():
+        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+        found[name] = identity(retriever_of(f"{tmp_path / name}.py:Mine"))
+    assert found["one"] == found["copy"]  # the place of a file is not part of it
+    assert len({found[name]["revision"] for name in ("one", "rare", "long")}) == 3
+
+
+def test_a_retriever_made_at_a_prompt_is_known_by_the_probes() -> None:
+    """Its class has no source file."""
+    found = []
+    for limit in (60, 60, 5_000):
+        names: dict[str, Any] = {"__name__": "builtins"}
+        exec(PLUGIN.format(limit=limit, rare="1"), names)
+        found.append(identity(names["Mine"]()))
+    assert found[0] == found[1] != found[2]
+
+
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        ("encode_queries", "failed on 5 probe text texts, 'probe-0' to 'probe-4': ValueError: no"),
+        ("encode_passages", "failed on 5 probe text texts, 'probe-0' to 'probe-4': ValueError: no"),
+    ],
+)
+def test_a_retriever_that_fails_on_a_probe_is_named(task: Task, store: Path, method: str, said: str) -> None:
+    retriever = Recorder(revision=None)
+    error = ValueError("no")
+
+    def fail(texts: Sequence[object]) -> Vectors:
+        raise error
+
+    setattr(retriever, method, fail)
+    with pytest.raises(RetrieverError, match=f"retriever 'bigrams' {said}") as caught:
+        Encoder(retriever, task, store)
+    assert caught.value.__cause__ is error
+
+
+def test_an_exception_in_a_generated_query_names_the_first_and_the_last_text(task: Task, store: Path) -> None:
+    class Failing(Recorder):
+        def encode_queries(self, texts: Sequence[str]) -> Vectors:
+            raise OverflowError("too much")
+
+    said = "retriever 'bigrams' failed on 8 generated query texts, 'p0/fi/1' to 'p3/fi/2': OverflowError: too much"
+    with pytest.raises(RetrieverError, match=said):
+        list(Encoder(Failing(), task, store).generated("fi", ("fi",), 2))
+    assert not contents(store)
 
 
 def test_a_revision_saves_the_probes() -> None:

@@ -6,7 +6,7 @@ import gzip
 import json
 import types
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -223,6 +223,12 @@ def test_questions_in_languages_that_the_card_does_not_name_are_left_out(write_t
         task.queries("en")
 
 
+@pytest.mark.parametrize("written", [" fi", "fi ", "\tfi\n"])
+def test_white_space_around_a_language_does_not_matter(write_task: TaskWriter, written: str) -> None:
+    task = opened(write_task, questions=jsonl([{**QUESTIONS[0], "lang": written}, *QUESTIONS[1:]]))
+    assert [(query.id, query.language) for query in task.queries("fi")] == [("fi-1", "fi"), ("fi-2", "fi")]
+
+
 def test_question_ids_may_recur_in_another_language(write_task: TaskWriter) -> None:
     questions = [{**question, "id": "same"} for question in (QUESTIONS[0], QUESTIONS[2])]
     task = opened(write_task, questions=jsonl(questions), qrels="")
@@ -294,6 +300,29 @@ def test_a_passage_id_that_recurs_is_refused_with_both_lines(write_task: TaskWri
         list(task.passages("fi"))
 
 
+@pytest.mark.parametrize(
+    "damage", [lambda c: c[:-9], lambda c: b"not gzip at all", lambda c: c[:20] + b"\0\xff\0\xff" + c[24:]]
+)
+def test_a_damaged_archive_is_refused_by_its_name(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / "records.jsonl.gz"
+    path.write_bytes(damage(gzip.compress(jsonl(PASSAGES * 50).encode())))
+    with pytest.raises(DataError, match=r"records\.jsonl\.gz"):
+        list(lines.records(path))
+
+
+def test_a_collection_without_passages_is_refused(write_task: TaskWriter) -> None:
+    task = opened(write_task, passages="\n", qrels="")
+    with pytest.raises(DataError, match=r"passages\.jsonl: 0 passages"):
+        list(task.passages("fi"))
+
+
+def test_a_source_that_the_format_does_not_know_is_refused(write_task: TaskWriter) -> None:
+    task = opened(write_task)
+    files = {name: task.card.folder / source.path for name, source in task.card.sources.items()}
+    with pytest.raises(DataError, match="knows no source 'qrel'"):
+        XorRetrieve(task.card, {**files, "qrel": files["qrels"]})
+
+
 @pytest.mark.parametrize("odd", ["p 1", "p\t1", "p\u20281"])
 def test_an_id_with_white_space_is_refused(write_task: TaskWriter, odd: str) -> None:
     """No line of TREC judgements or runs could name it."""
@@ -334,6 +363,27 @@ def test_a_judgement_of_a_passage_that_is_not_there_is_refused(write_task: TaskW
         task.judgements("fi")
 
 
+def test_a_judgement_of_a_question_that_is_not_there_is_refused(write_task: TaskWriter) -> None:
+    """A misspelt id would otherwise take its question out of every mean."""
+    task = opened(write_task, qrels="fi-1\t0\tp0\t1\nfi-02\t0\tp3\t1\n")
+    with pytest.raises(DataError, match="query 'fi-02' is judged, which is no question"):
+        task.judgements("fi")
+
+
+def test_a_judgement_that_could_be_meant_for_two_languages_is_refused(write_task: TaskWriter) -> None:
+    questions = [{**question, "id": "same"} for question in (QUESTIONS[0], QUESTIONS[2])]
+    task = opened(write_task, questions=jsonl(questions), qrels="same\t0\tp0\t1\n")
+    with pytest.raises(DataError, match="query 'same' is judged, which is a question in several languages"):
+        task.judgements("fi")
+
+
+def test_a_language_without_judgements_is_refused(write_task: TaskWriter) -> None:
+    task = opened(write_task, qrels="fi-1\t0\tp0\t1\n")
+    assert task.judgements("fi").qrels == {"fi-1": {"p0": 1}}
+    with pytest.raises(DataError, match="no question in 'ja' is judged"):
+        task.judgements("ja")
+
+
 def test_qrels_are_read_in_file_order_with_any_white_space_and_grade(tmp_path: Path) -> None:
     (tmp_path / "qrels").write_text("b Q0 p2 -1\na\t0\tp1\t3\nb  0\tp1 0\n\na 0 p1 3\n", encoding="utf-8")
     qrels = trec.read_qrels(tmp_path / "qrels")
@@ -351,6 +401,7 @@ def test_qrels_are_read_in_file_order_with_any_white_space_and_grade(tmp_path: P
         ("q 0 p -", "grade '-' is no whole number"),
         ("q 0 p --1", "grade '--1' is no whole number"),
         ("q 0 p ²", "grade '²' is no whole number"),
+        ("q 0 p 99999999999999999999", "grade '99999999999999999999' is no whole number"),
         ("first 0 p 2", "query 'first' and passage 'p' are judged twice, differently"),
     ],
 )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -165,6 +167,53 @@ def test_a_p_value_below_what_four_decimals_show_is_a_bound(tmp_path: Path) -> N
     assert tables(page(tmp_path))[1][1][4] == "< 0.0001"
 
 
+def test_a_comparison_that_was_tampered_with_does_not_show(tmp_path: Path) -> None:
+    with_comparison(tmp_path, gain=0.25, queries=4)
+    before = page(tmp_path)
+    path = tmp_path / "small" / "mine+xqg" / "result.json"
+    summary = json.loads(path.read_bytes())
+    for row in summary["comparison"]["measures"][MEASURE].values():
+        row.update(difference=0.9, low=0.8, high=0.99, p=0.00001, p_corrected=0.00001, significant=True)
+    path.write_text(json.dumps(summary), encoding="utf-8")
+    assert page(tmp_path) == before
+
+
+def test_a_comparison_with_scores_that_the_plain_system_no_longer_has_does_not_show(tmp_path: Path) -> None:
+    with_comparison(tmp_path, gain=0.25, queries=8)
+    save(level("mine", 0.75, 0.5, 8), tmp_path)  # evaluated again, and better: 0.5 is now 0.25 less
+    row = tables(page(tmp_path))[1][1]
+    assert (row[2], row[3], row[5]) == ("-0.1250*", "[-0.1250, -0.1250]", "-0.2500*")
+
+
+def test_a_kept_comparison_needs_no_more_than_its_counterpart_and_its_seed(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    plain = made({"fi": [0.5] * 30, "ja": [0.5] * 30}, "mine")
+    gains = {language: (0.5 + rng.normal(0.02, 0.1, 30)).tolist() for language in ("fi", "ja")}
+    augmented = made(gains, "mine+xqg")
+    for seed in (1, 2):
+        save(plain, tmp_path / f"{seed}")
+        save(augmented, tmp_path / f"{seed}", {"against": "mine", "seed": seed})
+        expected = compare(plain, augmented, MEASURE, seed).macro
+        assert expected is not None
+        row = tables(page(tmp_path / f"{seed}"))[1][1]
+        assert row[3:5] == [f"[{expected.low:+.4f}, {expected.high:+.4f}]", f"{expected.p:.4f}"]
+
+
+@pytest.mark.parametrize("where", ["nowhere", "at another depth", "incomplete"])
+def test_an_augmented_system_without_its_plain_one_on_the_board_has_no_comparison(tmp_path: Path, where: str) -> None:
+    with_comparison(tmp_path, gain=0.25, queries=8)
+    assert len(tables(page(tmp_path))) == 2
+    shutil.rmtree(tmp_path / "small" / "mine")
+    if where == "at another depth":
+        save(level("mine", 0.25, 0.5, 8, depth=10), tmp_path)
+    elif where == "incomplete":
+        save(level("mine", 0.25, 0.5, 8, complete=False), tmp_path)
+    text = page(tmp_path)
+    systems = [[row[1] for row in table[1:]] for table in tables(text)]
+    assert systems == ([["mine"], ["mine+xqg"]] if where == "at another depth" else [["mine+xqg"]])
+    assert "difference" not in text
+
+
 # The same bytes
 
 
@@ -245,6 +294,17 @@ def test_an_odd_system_breaks_no_table(tmp_path: Path, name: str) -> None:
     found = tables(page(tmp_path))[0]
     assert [len(row) for row in found] == [7, 7]
     assert found[1][1] == name
+
+
+@pytest.mark.parametrize("text", ["<script>alert(1)</script>", "<b>in-domain</b>", "a|b", "[x](https://example.org)"])
+@pytest.mark.parametrize("field", ["domain", "source"])
+def test_an_odd_domain_or_source_is_read_as_it_was_given(tmp_path: Path, field: str, text: str) -> None:
+    save(level("mine", 0.5, 0.5, details={field: text}), tmp_path)
+    made_page = page(tmp_path)
+    usual = {"domain": "unknown", "source": "measured", field: text}
+    assert [row[5:] for row in tables(made_page)[0]] == [["Domain", "Source"], [usual["domain"], usual["source"]]]
+    for tag in ("<script", "<b>"):
+        assert tag not in made_page
 
 
 @pytest.mark.parametrize("name", ["a|b", "*x*", "zh_Hans_x_y"])

@@ -126,7 +126,18 @@ def test_kt_counts_thousands_of_tokens(name: str, tokens: int) -> None:
 
 @pytest.mark.parametrize("name", ["R@100", "R@2", "R@5"])
 def test_recall_at_passages_is_not_mistaken_for_recall_at_tokens(name: str) -> None:
-    assert parse(name) == RankMeasure(name)
+    assert parse(name) == RankMeasure(name, cutoff=int(name.removeprefix("R@")))
+
+
+@pytest.mark.parametrize(
+    ("name", "cutoff"),
+    [
+        *(("nDCG@10", 10), ("RR@100", 100), ("MRR@7", 7), ("Success@1", 1), ("RR(rel=2)@10", 10), ("R@1000", 1000)),
+        *(("AP", 0), ("RR", 0), ("nDCG", 0), ("Rprec", 0), ("R@2kt", 0), ("R@100kt", 0)),
+    ],
+)
+def test_a_measure_knows_how_many_ranks_it_looks_at(name: str, cutoff: int) -> None:
+    assert parse(name).cutoff == cutoff
 
 
 @pytest.mark.parametrize(

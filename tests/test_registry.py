@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.conftest import Bigrams
@@ -174,6 +176,23 @@ def test_the_same_code_in_another_folder_reads_its_own_files(tmp_path: Path) -> 
     assert vectors == {"first": [[1.0, 1.0]], "second": [[2.0, 2.0]]}
 
 
+def test_a_file_may_import_what_lies_beside_it_and_leaves_no_trace_in_the_path(tmp_path: Path) -> None:
+    (tmp_path / "registry_test_beside.py").write_text("VALUE = 3.0\n", encoding="utf-8")
+    code = f"import registry_test_beside\n{PLUGIN.format(value='registry_test_beside.VALUE')}"
+    (tmp_path / "mine.py").write_text(code, encoding="utf-8")
+    before = list(sys.path)
+    assert registry.retriever(f"{tmp_path / 'mine.py'}:Mine").encode_queries(["x"]).tolist() == [[3.0, 3.0]]
+    assert sys.path == before
+
+
+def test_a_file_that_fails_leaves_no_trace_in_the_path_either(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("1 / 0\n", encoding="utf-8")
+    before = list(sys.path)
+    with pytest.raises(ZeroDivisionError):
+        registry.retriever(f"{tmp_path / 'mine.py'}:Mine")
+    assert sys.path == before
+
+
 @pytest.mark.parametrize(
     ("code", "error", "said"),
     [
@@ -248,9 +267,40 @@ def test_an_unknown_similarity_is_refused(similarity: str) -> None:
         registry.retriever(with_info(similarity=similarity))
 
 
-@pytest.mark.parametrize("dim", [0, -1, 1.5, "384", None])
-def test_a_dimension_that_is_no_positive_whole_number_is_refused(dim: object) -> None:
-    with pytest.raises(UsageError, match=r"dim=.* must be a (positive )?whole number"):
+@pytest.mark.parametrize("dim", [1.5, 384.0, "384", None, np.float32(3)])
+def test_a_dimension_that_is_no_whole_number_is_refused_when_the_info_is_made(dim: Any) -> None:
+    with pytest.raises(InvalidParameter, match=re.escape(f"dim={dim!r} must be a whole number")):
+        RetrieverInfo(name="mine", dim=dim)
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.int32, np.uint8])
+def test_a_dimension_may_be_a_whole_number_of_numpy(kind: type) -> None:
+    """As ``vectors.shape`` and checkpoints give them; in the info it is Python's own, which JSON can hold."""
+    info = RetrieverInfo(name="mine", dim=kind(64))
+    assert (info.dim, type(info.dim)) == (64, int)
+    assert registry.retriever(with_info(dim=kind(64))).info.dim == 64
+
+
+@pytest.mark.parametrize("field", ["trained_on", "libraries"])
+@pytest.mark.parametrize("value", ["squad", ""])
+def test_a_string_where_names_are_wanted_has_lost_its_comma(field: str, value: str) -> None:
+    with pytest.raises(InvalidParameter, match=re.escape(f"{field}={value!r} must be a tuple of names, ({value!r},)")):
+        RetrieverInfo(name="mine", dim=2, **{field: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("field", ["trained_on", "libraries"])
+@pytest.mark.parametrize(("given", "kept"), [(["a", "b"], ("a", "b")), ([], ()), (("a",), ("a",))])
+def test_lists_of_names_become_tuples(field: str, given: Any, kept: tuple[str, ...]) -> None:
+    assert getattr(RetrieverInfo(name="mine", dim=2, **{field: given}), field) == kept
+
+
+def test_training_data_may_be_unknown() -> None:
+    assert RetrieverInfo(name="mine", dim=2).trained_on is None
+
+
+@pytest.mark.parametrize("dim", [0, -1])
+def test_a_dimension_that_is_not_positive_is_refused(dim: int) -> None:
+    with pytest.raises(UsageError, match=f"dim={dim} must be a positive whole number"):
         registry.retriever(with_info(dim=dim))
 
 
@@ -318,6 +368,30 @@ def test_the_parameters_of_an_augmentation_reach_it() -> None:
 def test_an_augmentation_object_stands_for_itself() -> None:
     mine = XQG(Fusion(alpha=0.5))
     assert registry.augmentation(mine) is mine
+
+
+@pytest.mark.parametrize(
+    ("fusion", "label"),
+    [
+        (None, "xqg"),
+        (Fusion(), "xqg"),
+        (Fusion(alpha=0.01, reduce="sum"), "xqg"),
+        (Fusion(alpha=0.5), "xqg:alpha=0.5"),
+        (Fusion(alpha=1), "xqg:alpha=1.0"),
+        (Fusion(reduce="mean", languages="query"), "xqg:reduce=mean,languages=query"),
+        (Fusion(languages=("fi", "ja"), per_language=2), "xqg:languages=fi+ja,per_language=2"),
+        (Fusion(renormalise=True), "xqg:renormalise=true"),
+    ],
+)
+def test_the_label_of_xqg_says_what_its_fusion_changes_and_makes_it_again(fusion: Fusion | None, label: str) -> None:
+    mine = XQG(fusion)
+    assert mine.label == label
+    assert registry.augmentation(label).description == mine.description
+
+
+def test_nobody_can_give_xqg_a_label_that_its_fusion_does_not_have() -> None:
+    with pytest.raises(TypeError, match="label"):
+        XQG(label="mine")  # type: ignore[call-arg]
 
 
 def test_an_installed_augmentation_gets_its_parameters_as_they_are(

@@ -19,6 +19,7 @@ import pytrec_eval
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import xqgbench
 from tests.conftest import ROOT, Bigrams, TaskWriter
 from tests.test_files import contents, room_for
 from xqgbench import evaluate, results
@@ -110,6 +111,7 @@ def test_a_result_is_read_back_as_it_was_written(folder: Path) -> None:
     result = made(SCORES, clusters={"fi": [0, 1], "ja": [1, 2, 2]})
     assert results.write(result, folder, None) == "written"
     found = results.read_result(folder)
+    assert (found.card_sha256, found.card_languages) == (result.card_sha256, result.card_languages)
     for name in ("task", "task_version", "system", "languages", "complete", "main_measure", "measures", "depth"):
         assert getattr(found, name) == getattr(result, name), name
     assert (found.scores, found.clusters, found.signature) == (result.scores, result.clusters, result.signature)
@@ -118,7 +120,8 @@ def test_a_result_is_read_back_as_it_was_written(folder: Path) -> None:
 
 
 LETTERS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=5)
-NUMBERS = st.floats(-1, 1)
+#: Far beyond any score, and still with a mean: a sum of four is finite.
+NUMBERS = st.floats(-1e307, 1e307)
 
 
 @settings(deadline=None, max_examples=15)
@@ -418,6 +421,20 @@ def test_a_full_disk_leaves_the_old_result_whole(folder: Path) -> None:
     assert [path.name for path in folder.parent.iterdir()] == ["mine"]
 
 
+def test_a_file_in_the_way_is_named_with_the_way_out(folder: Path) -> None:
+    folder.parent.parent.mkdir(parents=True)
+    folder.parent.write_text("mine", encoding="utf-8")
+    with pytest.raises(ResultError, match=r"results cannot be written to .*--output DIR") as caught:
+        results.write(made(SCORES), folder, None)
+    assert str(folder) in str(caught.value)
+    assert folder.parent.read_text(encoding="utf-8") == "mine"
+
+
+def test_results_are_read_through_the_public_interface(folder: Path) -> None:
+    results.write(made(SCORES), folder, None)
+    assert xqgbench.read_result(folder).scores == made(SCORES).scores
+
+
 # Names of folders
 
 
@@ -453,6 +470,9 @@ def test_an_odd_language_leads_to_no_other_folder(language: str, tmp_path: Path)
     assert Path(name).name == name
     results.write(result, tmp_path / "results" / name, None)
     assert results.read_result(tmp_path / "results" / name).scores == result.scores
+    whole = tmp_path / "results" / "whole"
+    results.write(replace(result, complete=True), whole, None)
+    assert results.read_result(whole).scores == result.scores
     assert {path.split("/")[0] for path in contents(tmp_path)} == {"results"}
 
 

@@ -481,9 +481,31 @@ def test_the_model_of_the_paper_takes_a_checkpoint_folder(folder: Path) -> None:
         retriever.encode_queries(["joki"])
 
 
-def test_weights_in_a_folder_of_another_name_are_not_taken_for_the_papers(folder: Path) -> None:
-    info = registry.retriever("mbert", folder).info
-    assert (info.name, info.trained_on) == ("mbert-tiny", None)
+def test_a_checkpoint_of_another_size_in_a_folder_of_another_name_is_refused_by_its_own_name(folder: Path) -> None:
+    retriever = registry.retriever("mbert", folder)
+    with pytest.raises(InvalidParameter, match=f"has {DIM} dimensions, but 'mbert-tiny' has 768"):
+        retriever.encode_queries(["joki"])
+
+
+@pytest.mark.parametrize(
+    ("name", "system"), [("tiny", "mbert-tiny"), ("MBERT", "mbert-MBERT"), ("my run #3+ä", "mbert-my-run--3--")]
+)
+def test_a_checkpoint_in_another_folder_is_a_system_of_its_own_with_unknown_training_data(
+    folder: Path, name: str, system: str
+) -> None:
+    info = registry.retriever("mbert", folder.rename(folder.parent / name)).info
+    assert (info.name, info.trained_on) == (system, None)
+
+
+def test_a_checkpoint_named_as_the_working_folder_goes_by_that_folders_name(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``--model-path .`` has no name of its own."""
+    monkeypatch.chdir(folder)
+    assert registry.retriever("mbert", Path()).info.name == "mbert-tiny"
+    monkeypatch.chdir(folder.rename(folder.parent / "mbert"))
+    info = registry.retriever("mbert", Path()).info
+    assert (info.name, info.trained_on) == ("mbert", ("xor-tydi",))
 
 
 def test_weights_that_are_nowhere_are_said_so_with_the_ways_to_get_them(tmp_path: Path) -> None:
@@ -498,6 +520,30 @@ def test_weights_that_are_nowhere_are_said_so_with_the_ways_to_get_them(tmp_path
     assert said.startswith("3 ")
     for way in ("hf download ielabgroup/bert-base-multilingual-cased-xor-tydi", "--model-path mbert", "e5-small"):
         assert way in said
+
+
+@pytest.mark.parametrize("offline", ["1", "0"])
+def test_a_download_that_was_interrupted_counts_as_missing(tmp_path: Path, offline: str) -> None:
+    """The hub's cache then holds a snapshot with its small files and no weights."""
+    found = registry.model_cards()["mbert"]
+    repository = tmp_path / f"models--{found.hub_id.replace('/', '--')}"
+    commit = "0123456789abcdef" * 2 + "01234567"
+    snapshot = repository / "snapshots" / commit
+    snapshot.mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs" / found.hub_revision).write_text(commit, encoding="utf-8")
+    (snapshot / "config.json").write_text('{"hidden_size": 768}', encoding="utf-8")
+    code = (
+        "import sys; from xqgbench.errors import MissingWeights; from xqgbench.registry import retriever\n"
+        "try: retriever('mbert')\n"
+        "except MissingWeights as error: print(error.exit_code, error)"
+    )
+    places = {"HF_HOME": str(tmp_path), "HF_HUB_CACHE": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9"}
+    environment = {**os.environ, **places, "HF_HUB_OFFLINE": offline}
+    outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    assert outcome.returncode == 0, outcome.stderr
+    assert outcome.stdout.startswith("3 "), outcome.stdout
+    assert f"hf download {found.hub_id}" in outcome.stdout
 
 
 def test_an_info_can_be_written_as_json(folder: Path) -> None:

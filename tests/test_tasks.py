@@ -53,6 +53,15 @@ def test_a_card_of_ones_own_replaces_a_bundled_one_of_its_name(write_task: TaskW
     assert tasks.card("xqg-mini").title != "Mine"
 
 
+def test_a_card_file_whose_name_is_a_way_to_another_folder_is_refused(write_task: TaskWriter) -> None:
+    """``...toml`` has the stem ``..``: its results would lie beside the results folder."""
+    path = write_task(card={"name": '".."'}) / "small.toml"
+    path = path.rename(path.with_name("...toml"))
+    assert path.stem == ".."
+    with pytest.raises(DataError, match=r"the name '\.\.' must be made of letters"):
+        tasks.card("..", path.parent)
+
+
 def test_a_folder_that_is_not_there_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(MissingData, match="there is no folder"):
         tasks.cards(tmp_path / "nothing")
