@@ -395,8 +395,8 @@ def test_a_retriever_made_at_a_prompt_is_known_by_the_probes() -> None:
 @pytest.mark.parametrize(
     ("method", "said"),
     [
-        ("encode_queries", "failed on 5 probe text texts, 'probe-0' to 'probe-4': ValueError: no"),
-        ("encode_passages", "failed on 5 probe text texts, 'probe-0' to 'probe-4': ValueError: no"),
+        ("encode_queries", "failed on 5 probe texts, 'probe-0' to 'probe-4': ValueError: no"),
+        ("encode_passages", "failed on 5 probe texts, 'probe-0' to 'probe-4': ValueError: no"),
     ],
 )
 def test_a_retriever_that_fails_on_a_probe_is_named(task: Task, store: Path, method: str, said: str) -> None:

@@ -161,8 +161,8 @@ def _probe(retriever: Retriever) -> str:
     passages = [Passage(f"probe-{i}", "Title", text) for i, text in enumerate(PROBES)]
     ids = [passage.id for passage in passages]
     outputs = (
-        _called(retriever.encode_queries, list(PROBES), ids, retriever.info, "probe text"),
-        _called(retriever.encode_passages, passages, ids, retriever.info, "probe text"),
+        _called(retriever.encode_queries, list(PROBES), ids, retriever.info, "probe"),
+        _called(retriever.encode_passages, passages, ids, retriever.info, "probe"),
     )
     try:
         source = Path(inspect.getfile(type(retriever))).read_text(encoding="utf-8")

@@ -80,7 +80,7 @@ def folder_name(result: Result, default_depth: int) -> str:
     """Name of a result's folder: the system, and whatever makes its numbers not comparable with the usual ones."""
     parts = [_plain(result.system)]
     if not result.complete:
-        parts.append("languages=" + "+".join(result.languages))
+        parts.append("languages=" + "+".join(map(_plain, result.languages)))
     if result.depth != default_depth:
         parts.append(f"depth={result.depth}")
     return "@".join(parts)

@@ -93,8 +93,9 @@ def randomisation_tests(parts: Floats, rng: np.random.Generator, resamples: int 
     exact = len(active) <= EXACT_CLUSTERS
     count = 2 ** max(len(active) - 1, 0) if exact else resamples
     beyond = np.zeros(parts.shape[1], dtype=np.int64)
-    for start in range(0, count, BLOCK):
-        rows = min(BLOCK, count - start)
+    block = max(1, min(BLOCK, 2**24 // max(parts.shape)))  # bounds memory
+    for start in range(0, count, block):
+        rows = min(block, count - start)
         signs = _patterns(start, rows, len(active)) if exact else _draw(rng, rows, len(active))
         beyond += (np.abs(signs @ parts[active]) >= limits).sum(axis=0)
     p = beyond / count if exact else (beyond + 1) / (count + 1)

@@ -171,13 +171,15 @@ class RetrieverInfo:
         for name in ("trained_on", "libraries"):
             value = getattr(self, name)
             if isinstance(value, str):  # ("squad") is a string: its comma is missing
-                raise InvalidParameter(f"RetrieverInfo: {name}={value!r} must be a tuple of names, ({value!r},).")
+                raise InvalidParameter(
+                    f"RetrieverInfo '{self.name}': {name}={value!r} must be a tuple of names, ({value!r},)."
+                )
             if value is not None:
                 object.__setattr__(self, name, tuple(value))
         try:
             object.__setattr__(self, "dim", operator.index(self.dim))
         except TypeError:
-            raise InvalidParameter(f"RetrieverInfo: dim={self.dim!r} must be a whole number.") from None
+            raise InvalidParameter(f"RetrieverInfo '{self.name}': dim={self.dim!r} must be a whole number.") from None
 
 
 @runtime_checkable

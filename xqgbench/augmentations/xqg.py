@@ -24,8 +24,10 @@ class XQG:
     def label(self) -> str:
         """``xqg``, and whatever differs from the paper's setting."""
         default = Fusion().describe()
-        changed = [f"{k}={v}".lower() for k, v in self.fusion.describe().items() if v != default[k]]
-        return f"xqg:{','.join(changed)}" if changed else "xqg"
+        changed = {name: value for name, value in self.fusion.describe().items() if value != default[name]}
+        if "renormalise" in changed:
+            changed["renormalise"] = "true"
+        return ":".join(filter(None, ("xqg", ",".join(f"{name}={value}" for name, value in changed.items()))))
 
     @property
     def description(self) -> Mapping[str, Any]:

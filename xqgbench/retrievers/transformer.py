@@ -35,7 +35,7 @@ class TransformerRetriever:
         if settings["pooling"] not in POOLINGS:
             raise InvalidParameter(f"model '{card.name}': pooling '{settings['pooling']}' is not one of {POOLINGS}.")
         # A folder of another name may hold other weights: neither its name nor its training data are taken for granted.
-        same = path is None or path.name == card.name
+        same = path is None or path.resolve().name == card.name
         folder = re.sub("[^A-Za-z0-9._-]", "-", self._folder.resolve().name)
         self.info = RetrieverInfo(
             name=card.name if same else f"{card.name}-{folder}",
@@ -118,7 +118,10 @@ def _hub_folder(card: ModelCard) -> Path:
     except LocalEntryNotFoundError:
         pass
     try:
-        return Path(snapshot_download(card.hub_id, **arguments))
+        fetched = Path(snapshot_download(card.hub_id, **arguments))
+        if not _weights(fetched):  # without a connection the client returns what there is
+            raise FileNotFoundError("only a part of it is here, without weights")
+        return fetched
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
         raise MissingWeights(
