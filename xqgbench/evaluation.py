@@ -110,7 +110,7 @@ def evaluate(
         () if chosen == opened.card.languages else chosen,
         {name: value for name, value in {"depth": depth, "seed": seed}.items() if value != usual[name]},
     )
-    shared = _Shared(opened, retriever, encoder, chosen, depth, command, progress)
+    shared = _Shared(opened, retriever, encoder, chosen, _clusters(opened), depth, command, progress)
     plain = shared.result(registry.augmentation("none"))
     if not augmentation.label:
         return Evaluation(plain, None, {})
@@ -158,6 +158,7 @@ class _Shared:
     retriever: Retriever
     encoder: Encoder
     languages: tuple[str, ...]
+    clusters: Mapping[str, Mapping[str, int]]
     depth: int
     command: str
     progress: Progress
@@ -200,7 +201,7 @@ class _Shared:
                     "texts_encoded": self.encoder.encoded - encoded_before,
                 },
             },
-            clusters=_clusters(self.task),
+            clusters=self.clusters,
             runs=runs,
             hits=hits,
         )

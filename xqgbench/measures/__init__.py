@@ -6,6 +6,7 @@ questions whose answer stands within the first N x 1000 tokens of the retrieved 
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -20,6 +21,7 @@ __all__ = ["AnswerRecall", "FirstHit", "RankMeasure", "answer_hits", "parse", "s
 _ANSWER_RECALL = re.compile(r"R@(\d{1,9}(?:\.\d{1,9})?)kt", re.ASCII)
 
 
+@functools.cache  # a rank measure is tried when it is parsed, and every evaluation parses its card's measures again
 def parse(name: str) -> RankMeasure | AnswerRecall:
     """A measure from its name: any ir-measures name (nDCG@10, RR@100, R@100 ...), or R@<N>kt (R@2kt, R@0.5kt).
 
