@@ -26,6 +26,9 @@ def page() -> str:
     for name, command in sorted(xqgbench.commands.items()):
         context = click.Context(command, parent=program, info_name=name, terminal_width=WIDTH, **OPTIONS)
         parts.append(_section(f"xqgbench {name}", command.get_help(context)))
+        for word, part in sorted(command.commands.items() if isinstance(command, click.Group) else ()):
+            inner = click.Context(part, parent=context, info_name=word, terminal_width=WIDTH, **OPTIONS)
+            parts.append(_section(f"xqgbench {name} {word}", part.get_help(inner)))
     return "\n".join(parts)
 
 

@@ -17,8 +17,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("fusion", "vectors", "search", "measures", "significance"),
     ("registry", "provenance"),
     ("tasks", "store", "results"),
-    ("encode", "comparison"),
+    ("encode", "comparison", "validation"),
     ("evaluation", "leaderboard"),
+    ("sweep",),
     ("cli",),
     ("__main__",),
 )

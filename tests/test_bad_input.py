@@ -781,11 +781,11 @@ def as_list(path: Path) -> None:
 
 
 def another_schema(path: Path) -> None:
-    path.write_bytes(path.read_bytes().replace(b'"schema": 1', b'"schema": 99'))
+    path.write_bytes(path.read_bytes().replace(b'"schema": 2', b'"schema": 99'))
 
 
 def without_files(path: Path) -> None:
-    path.write_text(json.dumps({"schema": 1}), encoding="utf-8")
+    path.write_text(json.dumps({"schema": 2}), encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -307,8 +307,8 @@ BROKEN = {
     "not UTF-8": lambda text: text[:5] + b"\xff" + text[5:],
     "empty": lambda text: b"",
     "a list": lambda text: b"[]",
-    "another schema": lambda text: text.replace(b'"schema": 1', b'"schema": 2'),
-    "nothing but a schema": lambda text: b'{"schema": 1}',
+    "another schema": lambda text: text.replace(b'"schema": 2', b'"schema": 9'),
+    "nothing but a schema": lambda text: b'{"schema": 2}',
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,21 +15,27 @@ from xqgbench.errors import InvalidParameter, ResultError
 from xqgbench.results import Result
 from xqgbench.significance import LEVEL, contributions
 
+#: Differences, clusters numbered from 0, strata: (queries,) each.
+Paired = tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.int64]]
+
 DEFAULT_SEED = 20230723  # first day of SIGIR 2023
 ALPHA = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a comparison: a language, or ``macro``.
+    """One line of a comparison: a language, ``macro``, or a control language.
 
     Attributes:
         before, after: means of the two systems; ``difference`` is after - before.
         low, high: 95 % bootstrap interval of the difference, not corrected for the number of languages.
         p: two-sided clustered randomisation test.
-        p_corrected: Holm over the card's languages; for ``macro``, the one primary test, the same as ``p``.
+        p_corrected: Holm over the card's languages; for ``macro``, the one primary test, the same as ``p``; Holm over
+            the control languages for one of them.
         significant: ``p_corrected`` is at most 0.05.
         attainable: so few clusters could still give a corrected p <= 0.05, were all other languages more significant.
+        detectable: the smallest true difference that would be found with 80 % power after correction; see
+            ``significance.smallest_detectable``. None where there are too few clusters to say.
         t_test_p: the paired t-test over queries, the paper's test, which takes all queries to be independent; None for
             ``macro``, which is no mean over queries.
     """
@@ -47,6 +54,7 @@ class Row:
     attainable: bool
     exact: bool
     resamples: int
+    detectable: float | None
     t_test_p: float | None
 
 
@@ -54,7 +62,8 @@ class Row:
 class Comparison:
     """``after`` against ``before`` on one measure: a row per language, and the macro row of a complete result.
 
-    ``clusters`` counts the independent units over all languages.
+    ``clusters`` counts the independent units over all languages. ``controls`` are the rows of control languages, a
+    Holm family of their own.
     """
 
     before: str
@@ -64,10 +73,12 @@ class Comparison:
     rows: tuple[Row, ...]
     macro: Row | None
     clusters: int
+    controls: tuple[Row, ...] = ()
 
     def describe(self) -> dict[str, Any]:
         """JSON-ready."""
-        rows = {row.language: asdict(row) for row in (*self.rows, *([self.macro] if self.macro else []))}
+        macro = [self.macro] if self.macro else []
+        rows = {row.language: asdict(row) for row in (*self.rows, *macro, *self.controls)}
         for row in rows.values():
             del row["language"]
         return rows
@@ -83,33 +94,41 @@ def compare(before: Result, after: Result, measure: str, seed: int = DEFAULT_SEE
         InvalidParameter: a measure that the task does not have.
     """
     values, clusters, strata = paired(before, after, measure)
-    family = len(before.card_languages)
-    rows = []
-    for stratum, language in enumerate(before.languages):
-        mine = strata == stratum
-        own = significance.numbered(clusters[mine])
-        untested = family - len(before.languages) + 1
-        rows.append(_row(language, before, after, measure, values[mine], own, None, seed, untested))
-    corrected = significance.holm([row["p"] for row in rows], family)
     macro = None
     if before.complete and after.complete:
-        whole = _row("macro", before, after, measure, values, clusters, strata, seed)
+        whole = _row("macro", before, after, measure, (values, clusters, strata), seed)
         macro = _finished(whole, whole["p"])
+    controls = tuple(language for language in before.controls if language in after.controls)
     return Comparison(
         before.system,
         after.system,
         measure,
         seed,
-        tuple(_finished(row, p) for row, p in zip(rows, corrected, strict=True)),
+        _family(before, after, measure, seed, before.languages, len(before.card_languages)),
         macro,
-        int(clusters.max()) + 1,
+        len(np.unique(clusters)),
+        _family(before, after, measure, seed, controls, len(controls)),
     )
 
 
-def paired(
-    before: Result, after: Result, measure: str
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _family(
+    before: Result, after: Result, measure: str, seed: int, languages: Sequence[str], size: int
+) -> tuple[Row, ...]:
+    """A row per language, corrected over a family of ``size`` tests, of which some may not have been made."""
+    rows = []
+    for language in languages:
+        values, clusters, _ = paired(before, after, measure, (language,))
+        untested = size - len(languages) + 1
+        rows.append(_row(language, before, after, measure, (values, clusters, None), seed, size, untested))
+    corrected = significance.holm([row["p"] for row in rows], size)
+    return tuple(_finished(row, p) for row, p in zip(rows, corrected, strict=True))
+
+
+def paired(before: Result, after: Result, measure: str, languages: Sequence[str] | None = None) -> Paired:
     """Differences, clusters and strata (languages, in order) of all queries that the measure judges.
+
+    Args:
+        languages: some of the languages scored; by default all but the controls.
 
     Raises:
         ResultError: another card, other languages, another depth or other queries.
@@ -124,7 +143,7 @@ def paired(
             f"must agree, but are {_kind(before)} and {_kind(after)}."
         )
     values, clusters, strata = [], [], []
-    for stratum, language in enumerate(before.languages):
+    for stratum, language in enumerate(before.languages if languages is None else languages):
         first, second = before.scores[language][measure], after.scores[language][measure]
         if first.keys() != second.keys():
             odd = sorted(first.keys() ^ second.keys())[0]
@@ -170,13 +189,13 @@ def _row(
     before: Result,
     after: Result,
     measure: str,
-    values: npt.NDArray[np.float64],
-    clusters: npt.NDArray[np.int64],
-    strata: npt.NDArray[np.int64] | None,
+    of_queries: tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.int64] | None],
     seed: int,
+    family: int = 1,
     untested: int = 1,
 ) -> dict[str, Any]:
     """A row but for the correction. Each part has its own random stream, so no language depends on another."""
+    values, clusters, strata = of_queries
     if not len(values):
         raise ResultError(f"{measure} judges no query in '{language}': it has no mean there to compare.")
     test = significance.randomisation_test(
@@ -185,6 +204,7 @@ def _row(
     low, high = significance.bootstrap_interval(
         values, clusters, strata, significance.random_generator(seed, "bootstrap", measure, language), level=LEVEL
     )
+    detectable = significance.smallest_detectable(contributions(values, clusters, strata), family)
     first, second = ((r.macro(measure) if language == "macro" else r.mean(language, measure)) for r in (before, after))
     return {
         "language": language,
@@ -199,6 +219,7 @@ def _row(
         "attainable": test.smallest_p * untested <= ALPHA,
         "exact": test.exact,
         "resamples": test.resamples,
+        "detectable": None if math.isnan(detectable) else detectable,
         "t_test_p": None if language == "macro" else significance.paired_t_test(values),
     }
 

@@ -86,7 +86,8 @@ def evaluate(
         model: a retriever object, or a name as ``--model`` takes it.
         task: a task object, or the name of a card.
         augment: an augmentation object, or ``NAME`` or ``NAME:parameters``.
-        languages: a subset of the card's languages; the result is then incomplete and has no macro average.
+        languages: some of the card's languages; the result is then incomplete and has no macro average. Control
+            languages are evaluated where they are named, and whenever all the others are.
         depth: passages retrieved per query.
         seed: for the significance tests.
         store: root folder of the vector store; by default ``$XQGBENCH_STORE`` or the user's cache folder.
@@ -101,21 +102,39 @@ def evaluate(
     augmentation = registry.augmentation(augment)
     chosen = check(opened, augmentation, languages, depth)
     retriever = registry.retriever(model, model_path)
-    encoder = Encoder(retriever, opened, Path(store) if store else default_root(), progress)
     usual = {"depth": DEFAULT_DEPTH, "seed": DEFAULT_SEED}
     command = provenance.command(
         named or (model if isinstance(model, str) else retriever.info.name),
         opened.card.name,
         augmentation.label or "none",
-        () if chosen == opened.card.languages else chosen,
+        () if chosen == opened.card.query_languages else chosen,
         {name: value for name, value in {"depth": depth, "seed": seed}.items() if value != usual[name]},
     )
-    shared = _Shared(opened, retriever, encoder, chosen, _clusters(opened), depth, command, progress)
-    plain = shared.result(registry.augmentation("none"))
+    prepared = prepare(retriever, opened, chosen, depth, command, store, progress)
+    plain = prepared.result(registry.augmentation("none"))
     if not augmentation.label:
         return Evaluation(plain, None, {})
-    augmented = shared.result(augmentation)
+    augmented = prepared.result(augmentation)
     return Evaluation(plain, augmented, {m: compare(plain, augmented, m, seed) for m in opened.card.measures})
+
+
+def prepare(
+    retriever: Retriever,
+    task: Task,
+    languages: tuple[str, ...],
+    depth: int,
+    command: str,
+    store: Path | None = None,
+    progress: Progress = silent,
+) -> Prepared:
+    """A retriever and a task brought together; each augmentation is then a ``result`` that shares every vector.
+
+    Args:
+        languages: what ``check`` returned.
+        command: goes into the results.
+    """
+    encoder = Encoder(retriever, task, Path(store) if store else default_root(), progress)
+    return Prepared(task, retriever, encoder, languages, _clusters(task), depth, command, progress)
 
 
 def check(
@@ -131,15 +150,17 @@ def check(
     """
     card = task.card
     for language in languages or ():
-        if language not in card.languages:
-            raise UnknownName(f"language of {card.name}", language, card.languages)
+        if language not in card.query_languages:
+            raise UnknownName(f"language of {card.name}", language, card.query_languages)
     measures = [known_measures.parse(name) for name in card.measures]
     deepest = max(measures, key=lambda measure: measure.cutoff)
     if depth < max(deepest.cutoff, 1):
         raise InvalidParameter(f"depth={depth} is too small: {deepest.name} needs at least {max(deepest.cutoff, 1)}.")
-    chosen = tuple(language for language in card.languages if not languages or language in languages)
+    wanted = card.query_languages if not languages or set(card.languages) <= set(languages) else languages
+    chosen = tuple(language for language in card.query_languages if language in wanted)
     for language in chosen:
-        augmentation.index(task, language)
+        if language in card.languages:
+            augmentation.index(task, language)
         judgements = task.judgements(language)
         if not task.queries(language):
             raise DataError(f"there is no query in '{language}', which is a language of the card.", card.name)
@@ -151,8 +172,8 @@ def check(
 
 
 @dataclass(frozen=True)
-class _Shared:
-    """What plain and augmented evaluation have in common."""
+class Prepared:
+    """What the evaluations of one retriever on one task have in common; see ``prepare``."""
 
     task: Task
     retriever: Retriever
@@ -165,34 +186,38 @@ class _Shared:
     tokenised: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def result(self, augmentation: Augmentation) -> Result:
+        """Evaluate with an augmentation; what was encoded before is taken from the store."""
         card, info = self.task.card, self.retriever.info
         started, encoded_before, encoding_before = time.perf_counter(), self.encoder.encoded, self.encoder.seconds
-        runs = self._runs(augmentation)
+        asked = tuple(language for language in self.languages if self._served(augmentation, language))
+        runs = self._runs(augmentation, asked)
         measures = [known_measures.parse(name) for name in card.measures]
         hits: dict[str, dict[str, FirstHit]] = {}
         scores: dict[str, dict[str, dict[str, float]]] = {}
-        texts = self._texts(runs) if any(m.needs == "answers" for m in measures) else {}
-        for language in self.languages:
-            self.progress("scoring", len(scores), len(self.languages))
+        texts = self._texts(runs, asked) if any(m.needs == "answers" for m in measures) else {}
+        for language in asked:
+            self.progress("scoring", len(scores), len(asked))
             judged = self.task.judgements(language)
             own = texts.get(self.task.collection(language), {})
             seen = self.tokenised.setdefault(self.task.collection(language), {})
             hits[language] = known_measures.answer_hits(measures, runs[language], judged, own, seen)
             scores[language] = known_measures.score(measures, runs[language], judged, hits[language])
         identity, described = self.encoder.identity, augmentation.description
+        languages = tuple(language for language in asked if language in card.languages)
         return Result(
             task=card.name,
             task_version=card.version,
             card_sha256=card.sha256,
             card_languages=card.languages,
             system="+".join(filter(None, (info.name, augmentation.label))),
-            languages=self.languages,
-            complete=self.languages == card.languages,
+            languages=languages,
+            controls=tuple(language for language in asked if language in card.control_languages),
+            complete=languages == card.languages,
             main_measure=card.main_measure,
             measures=card.measures,
             depth=self.depth,
             scores=scores,
-            signature=provenance.signature(card, self.languages, identity, described, self.depth),
+            signature=provenance.signature(card, asked, identity, described, self.depth),
             details={
                 **provenance.describe(card, info, identity, described, self.command),
                 "timings": {
@@ -206,10 +231,20 @@ class _Shared:
             hits=hits,
         )
 
-    def _runs(self, augmentation: Augmentation) -> dict[str, Run]:
+    def _served(self, augmentation: Augmentation, language: str) -> bool:
+        """Whether the augmentation can be evaluated there; a control language may lack what it needs, others not."""
+        try:
+            augmentation.index(self.task, language)
+        except UnknownName:
+            if language in self.task.card.languages:
+                raise
+            return False
+        return True
+
+    def _runs(self, augmentation: Augmentation, languages: Sequence[str]) -> dict[str, Run]:
         """Rankings per language; languages that search the same vectors do it in one pass."""
         groups: dict[tuple[str, str], list[str]] = {}
-        for language in self.languages:
+        for language in languages:
             key = (self.task.collection(language), augmentation.index(self.task, language))
             groups.setdefault(key, []).append(language)
         runs: dict[str, Run] = {}
@@ -219,14 +254,14 @@ class _Shared:
             rankings = iter(search(np.concatenate(queries), chunks, self.depth))
             for language in group:
                 runs[language] = {query.id: next(rankings) for query in self.task.queries(language)}
-        return {language: runs[language] for language in self.languages}
+        return {language: runs[language] for language in languages}
 
-    def _texts(self, runs: Mapping[str, Run]) -> dict[str, dict[str, str]]:
+    def _texts(self, runs: Mapping[str, Run], languages: Sequence[str]) -> dict[str, dict[str, str]]:
         """collection -> passage id -> text, for all retrieved passages, from one more pass over each collection."""
         wanted: dict[str, set[str]] = {}
-        for language in self.languages:
+        for language in languages:
             wanted.setdefault(self.task.collection(language), set()).update(_retrieved(runs[language].values()))
-        one = {self.task.collection(language): language for language in self.languages}
+        one = {self.task.collection(language): language for language in languages}
         return {
             collection: {p.id: p.text for p in self.task.passages(one[collection]) if p.id in ids}
             for collection, ids in wanted.items()
@@ -238,8 +273,17 @@ def _retrieved(rankings: Iterable[Ranking]) -> set[str]:
 
 
 def _clusters(task: Task) -> dict[str, dict[str, int]]:
-    """language -> query id -> cluster, over all languages of the card, so that a subset has the same clusters."""
-    languages = task.card.languages
+    """language -> query id -> cluster, over all languages of the card, so that a subset has the same clusters.
+
+    Control languages are clustered apart, so that their judgements join no clusters of the others.
+    """
+    clusters = _clustered(task, task.card.languages, 0)
+    first = 1 + max((number for own in clusters.values() for number in own.values()), default=-1)
+    return clusters | _clustered(task, task.card.control_languages, first)
+
+
+def _clustered(task: Task, languages: Sequence[str], first: int) -> dict[str, dict[str, int]]:
+    """Clusters of the queries in some languages, numbered from ``first``."""
     keys = [(language, query.id) for language in languages for query in task.queries(language)]
     if task.card.cluster == "query":
         numbers = list(range(len(keys)))
@@ -252,5 +296,5 @@ def _clusters(task: Task) -> dict[str, dict[str, int]]:
         numbers = clusters_of(relevant).tolist()
     clusters: dict[str, dict[str, int]] = {language: {} for language in languages}
     for (language, query), number in zip(keys, numbers, strict=True):
-        clusters[language][query] = number
+        clusters[language][query] = first + number
     return clusters

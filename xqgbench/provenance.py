@@ -52,7 +52,7 @@ def signature(
     arguments = ",".join(f"{name}={value}" for name, value in augmentation.items() if name != "name")
     parts = {
         "task": f"{card.name}@{card.version}#{card.sha256[:8]}",
-        "languages": "all" if languages == card.languages else "+".join(languages),
+        "languages": "all" if set(card.languages) <= set(languages) else "+".join(languages),
         "retriever": f"{identity['name']}@{identity_hash(identity)[:12]}",
         "augment": f"{augmentation['name']}({arguments})" if arguments else augmentation["name"],
         "depth": depth,
@@ -95,7 +95,9 @@ def describe(
     }
 
 
-def command(model: str, task: str, augment: str, languages: Sequence[str], options: Mapping[str, int]) -> str:
+def command(
+    model: str, task: str, augment: str, languages: Sequence[str], options: Mapping[str, int], verb: str = "eval"
+) -> str:
     """The command that makes a result, without what cannot change it, such as local folders.
 
     Args:
@@ -104,7 +106,7 @@ def command(model: str, task: str, augment: str, languages: Sequence[str], optio
     """
     where, colon, name = model.rpartition(":")
     named = f"{Path(where).name}:{name}" if colon else model
-    words = ["xqgbench", "eval", "--model", named, "--task", task, "--augment", augment]
+    words = ["xqgbench", verb, "--model", named, "--task", task, "--augment", augment]
     if languages:
         words += ["--languages", ",".join(languages)]
     for option, value in options.items():

@@ -25,7 +25,7 @@ from xqgbench.files import folder_aside, sha256_of, write_atomically
 from xqgbench.measures import FirstHit
 from xqgbench.types import Run
 
-SCHEMA = 1
+SCHEMA = 2
 #: language -> measure -> query id -> score
 Scores = Mapping[str, Mapping[str, Mapping[str, float]]]
 
@@ -38,6 +38,7 @@ class Result:
         task, task_version, card_sha256, card_languages: which questions, and all the languages they come in.
         system: retriever name, plus the label of the augmentation (``e5-small+xqg``).
         languages: the languages evaluated, in the card's order.
+        controls: control languages evaluated beside them; scored like them, but part of no average.
         complete: all languages of the card were evaluated; only then there is a macro average.
         scores: per language, measure and query.
         signature: two numbers with equal signatures are comparable.
@@ -61,6 +62,12 @@ class Result:
     clusters: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     runs: Mapping[str, Run] = field(default_factory=dict)
     hits: Mapping[str, Mapping[str, FirstHit]] = field(default_factory=dict)
+    controls: tuple[str, ...] = ()
+
+    @property
+    def scored(self) -> tuple[str, ...]:
+        """Every language that has scores: ``languages``, then ``controls``."""
+        return (*self.languages, *self.controls)
 
     def mean(self, language: str, measure: str) -> float:
         """Mean over the queries of a language that the measure judges; NaN if it judges none."""
@@ -78,15 +85,15 @@ class Result:
 
 def folder_name(result: Result, default_depth: int) -> str:
     """Name of a result's folder: the system, and whatever makes its numbers not comparable with the usual ones."""
-    parts = [_plain(result.system)]
+    parts = [plain_name(result.system)]
     if not result.complete:
-        parts.append("languages=" + "+".join(map(_plain, result.languages)))
+        parts.append("languages=" + "+".join(map(plain_name, result.scored)))
     if result.depth != default_depth:
         parts.append(f"depth={result.depth}")
     return "@".join(parts)
 
 
-def _plain(system: str) -> str:
+def plain_name(system: str) -> str:
     """A system's name as one part of a path, another one for every name: ``~`` for a colon, the rest as in URLs."""
     encoded = re.sub(r"[^A-Za-z0-9._+=,:-]", lambda odd: "".join(f"%{b:02X}" for b in odd[0].encode()), system)
     return re.sub(r"^\.", "%2E", encoded).replace(":", "~") or "%"
@@ -104,11 +111,11 @@ def write(result: Result, folder: Path, comparison: Mapping[str, Any] | None) ->
     Raises:
         ResultError: the folder cannot be written.
     """
-    rankings = {language: _trec(result, language) for language in result.languages}
+    rankings = {language: _trec(result, language) for language in result.scored}
     files = {
         "scores.parquet": _table(_score_rows(result)),
         "run.parquet": _table(_run_rows(result)),
-        **{f"runs/{_plain(lang)}.trec.gz": gzip.compress(text, mtime=0) for lang, text in rankings.items()},
+        **{f"runs/{plain_name(lang)}.trec.gz": gzip.compress(text, mtime=0) for lang, text in rankings.items()},
     }
     if any(result.hits.values()):
         files["first_hits.parquet"] = _table(_hit_rows(result))
@@ -166,7 +173,7 @@ def read_result(folder: Path) -> Result:
     frame = pd.read_parquet(io.BytesIO(content))
     measures = [*summary["measures"]]
     scores: dict[str, dict[str, dict[str, float]]] = {
-        language: {measure: {} for measure in measures} for language in summary["languages"]
+        language: {measure: {} for measure in measures} for language in (*summary["languages"], *summary["controls"])
     }
     rows = zip(frame["language"], frame["measure"], frame["query_id"], frame["score"], strict=True)
     for language, measure, query, score in rows:
@@ -186,6 +193,7 @@ def read_result(folder: Path) -> Result:
         signature=summary["signature"],
         details=summary,
         clusters=_clusters(frame),
+        controls=tuple(summary["controls"]),
     )
 
 
@@ -203,24 +211,25 @@ def _summary(result: Result, comparison: Mapping[str, Any] | None) -> dict[str, 
         "system": result.system,
         "complete": result.complete,
         "languages": list(result.languages),
+        "controls": list(result.controls),
         "main_measure": result.main_measure,
         "depth": result.depth,
         "measures": {
             measure: {
                 "macro": result.macro(measure) if result.complete else None,
-                "languages": {
-                    language: {
-                        "mean": result.mean(language, measure) if result.count(language, measure) else None,
-                        "queries": result.count(language, measure),
-                    }
-                    for language in result.languages
-                },
+                "languages": {language: _mean(result, language, measure) for language in result.languages},
+                "controls": {language: _mean(result, language, measure) for language in result.controls},
             }
             for measure in result.measures
         },
         "comparison": comparison,
         **result.details,
     }
+
+
+def _mean(result: Result, language: str, measure: str) -> dict[str, Any]:
+    count = result.count(language, measure)
+    return {"mean": result.mean(language, measure) if count else None, "queries": count}
 
 
 def _fingerprint(summary: Mapping[str, Any]) -> str:
@@ -258,7 +267,7 @@ def _table(rows: Mapping[str, list[Any]]) -> bytes:
 
 def _score_rows(result: Result) -> dict[str, list[Any]]:
     columns: dict[str, list[Any]] = {"language": [], "query_id": [], "cluster": [], "measure": [], "score": []}
-    for language in result.languages:
+    for language in result.scored:
         for measure, scores in result.scores[language].items():
             for query, score in scores.items():
                 row = (language, query, result.clusters[language][query], measure, score)
@@ -269,7 +278,7 @@ def _score_rows(result: Result) -> dict[str, list[Any]]:
 
 def _run_rows(result: Result) -> dict[str, list[Any]]:
     columns: dict[str, list[Any]] = {"language": [], "query_id": [], "rank": [], "passage_id": [], "score": []}
-    for language in result.languages:
+    for language in result.scored:
         for query, ranking in result.runs[language].items():
             n = len(ranking.passage_ids)
             columns["language"] += [language] * n
@@ -281,9 +290,7 @@ def _run_rows(result: Result) -> dict[str, list[Any]]:
 
 
 def _hit_rows(result: Result) -> dict[str, list[Any]]:
-    rows = [
-        (lang, query, hit.rank, hit.tokens) for lang in result.languages for query, hit in result.hits[lang].items()
-    ]
+    rows = [(lang, query, hit.rank, hit.tokens) for lang in result.scored for query, hit in result.hits[lang].items()]
     names = ("language", "query_id", "rank", "tokens")
     return {name: [row[i] for row in rows] for i, name in enumerate(names)}
 

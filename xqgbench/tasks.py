@@ -5,6 +5,7 @@ A card is one TOML file. Cards are looked for in the folder given, then among th
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import tomllib
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from xqgbench import measures
 from xqgbench.errors import DataError, InvalidParameter, MissingData, UnknownName
 from xqgbench.files import sha256_of
 from xqgbench.registry import format_class, is_plain_name
-from xqgbench.types import Source, Task, TaskCard
+from xqgbench.types import Limits, Source, Task, TaskCard
 
 DEFAULT_TASK = "xqg-mini"
 
@@ -65,7 +66,10 @@ def read_card(path: Path) -> TaskCard:
     if not languages:
         raise DataError("'languages' is empty; a task needs at least one.", path)
     expected = reader.table("expected")
-    passages, queries = _expected(expected, languages, path)
+    controls = reader.optional_texts("control_languages")
+    if set(controls) & set(languages):
+        raise DataError(f"'{min(set(controls) & set(languages))}' is a language and a control language; choose.", path)
+    passages, queries = _expected(expected, (*languages, *controls), path)
     names, main = reader.texts("measures"), reader.text("main_measure")
     if main not in names:
         raise DataError(f"main_measure '{main}' is not among its measures.", path)
@@ -89,6 +93,9 @@ def read_card(path: Path) -> TaskCard:
         expected_queries=queries,
         sha256=hashlib.sha256(content).hexdigest(),
         folder=path.parent,
+        control_languages=controls,
+        passage_language=reader.optional_text("passage_language"),
+        limits=_limits(reader.optional_table("limits"), path),
     )
     reader.nothing_left()
     if not is_plain_name(result.name):
@@ -121,6 +128,21 @@ def _expected(entry: Mapping[str, Any], languages: tuple[str, ...], path: Path) 
         if not isinstance(number, int) or isinstance(number, bool) or number < 0:
             raise DataError(f"[expected] holds {number!r}, which is no number of passages or queries.", path)
     return passages, queries
+
+
+def _limits(entry: Mapping[str, Any], path: Path) -> Limits:
+    known = {field.name: getattr(Limits(), field.name) for field in dataclasses.fields(Limits)}
+    values: dict[str, Any] = {}
+    for name, value in entry.items():
+        if name not in known:
+            raise DataError(str(UnknownName("limit", name, known)), path)
+        numbers = value if isinstance(value, list) else [value]
+        pair = isinstance(known[name], tuple)
+        usable = all(isinstance(n, (int, float)) and not isinstance(n, bool) and n >= 0 for n in numbers)
+        if not usable or isinstance(value, list) != pair or (pair and (len(value) != 2 or value[0] > value[1])):
+            raise DataError(f"limit {name} = {value!r} must look like {known[name]!r}.", path)
+        values[name] = tuple(value) if pair else value
+    return Limits(**values)
 
 
 def open_task(name: str, folder: Path | None = None) -> Task:
@@ -185,6 +207,15 @@ class _Reader:
 
     def table(self, field: str) -> Mapping[str, Any]:
         return cast(Mapping[str, Any], self._take(field, dict))
+
+    def optional_text(self, field: str) -> str:
+        return self.text(field) if field in self._entry else ""
+
+    def optional_texts(self, field: str) -> tuple[str, ...]:
+        return self.texts(field) if field in self._entry else ()
+
+    def optional_table(self, field: str) -> Mapping[str, Any]:
+        return self.table(field) if field in self._entry else {}
 
     def one_of(self, field: str, choices: tuple[str, ...]) -> str:
         value = self.text(field)

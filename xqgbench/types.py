@@ -73,17 +73,46 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds that ``xqgbench tasks check`` holds the texts of a task to; a card's ``[limits]`` may tighten them.
+
+    Attributes:
+        passage_words: fewest and most words of a passage.
+        query_characters: fewest and most characters of a test question or generated query.
+        answer_words: most words of an accepted answer.
+        script: smallest share of a query's letters that must be of its language's script.
+        near_duplicate: a generated query whose character trigrams agree with those of a test question to this degree
+            (Dice coefficient, 0 to 1) or more gives the question away.
+        repeated_frames: largest share of a language's queries that may share their frame with another one. The default
+            lies above what real questions show (0.53 at most for 1,000 XOR-TyDi training questions in a language).
+        common_frame: largest share of a language's queries that one frame may have.
+    """
+
+    passage_words: tuple[int, int] = (1, 2_000)
+    query_characters: tuple[int, int] = (3, 1_000)
+    answer_words: int = 40
+    script: float = 0.4
+    near_duplicate: float = 0.8
+    repeated_frames: float = 0.6
+    common_frame: float = 0.15
+
+
+@dataclass(frozen=True, slots=True)
 class TaskCard:
     """What ``tasks/<name>.toml`` says, checked.
 
     Attributes:
         languages: the languages of the queries; they are averaged into ``macro`` and form one Holm family.
+        control_languages: languages of further queries, such as those of the passages' own language, that are
+            evaluated and shown beside the others but are in no average and no Holm family.
         generated_languages: the languages that passages have generated queries in; empty if there are none.
+        passage_language: the language of the passages; empty if they are in the language of their queries, or mixed.
         cluster: what queries must share to move together in significance tests: ``passage`` (a judged passage) or
             ``query`` (nothing; every query stands for itself).
         origin: names of the data sets the questions or passages come from; compared with what a retriever was trained
             on to tell in-domain from out-of-domain.
         expected_queries: language -> number of queries the files must hold.
+        limits: bounds that ``xqgbench tasks check`` holds the texts to.
         sha256: hash of the card file.
         folder: the folder that source paths are relative to.
     """
@@ -107,6 +136,14 @@ class TaskCard:
     expected_queries: Mapping[str, int]
     sha256: str
     folder: Path
+    control_languages: tuple[str, ...] = ()
+    passage_language: str = ""
+    limits: Limits = Limits()
+
+    @property
+    def query_languages(self) -> tuple[str, ...]:
+        """All languages that there are queries in: those of the average, then the controls."""
+        return (*self.languages, *self.control_languages)
 
 
 class Task(Protocol):

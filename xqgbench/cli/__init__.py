@@ -7,7 +7,7 @@ import traceback
 
 import click
 
-from xqgbench.cli.commands import eval_, leaderboard, models, tasks
+from xqgbench.cli.commands import eval_, leaderboard, models, sweep, tasks
 from xqgbench.errors import XqgbenchError
 
 
@@ -20,7 +20,7 @@ def xqgbench() -> None:
     """Evaluate dense retrievers on cross-lingual retrieval, language by language, plain and with xQG."""
 
 
-for _command in (eval_, leaderboard, models, tasks):
+for _command in (eval_, leaderboard, models, sweep, tasks):
     xqgbench.add_command(_command)
 
 

@@ -111,6 +111,70 @@ def eval_(
         show.json_of(found)
 
 
+def _over(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, tuple[str, ...]]:
+    """``alpha=0.1,0.2`` as a name and its values."""
+    name, equals, values = value.partition("=")
+    if not equals or not name.strip():
+        raise click.BadParameter(f"'{value}' must look like alpha=0,0.1,0.2", context, parameter)
+    return name.strip(), _names(context, parameter, (values,))
+
+
+@click.command(
+    epilog="\b\nExample:\n  xqgbench sweep --model e5-small --augment xqg:reduce=mean --over alpha=0,0.1,0.2,0.3"
+)
+@click.option("--model", required=True, help="Name ('xqgbench models'), file.py:Class, or package.module:Class.")
+@click.option("--task", default="xqg-mini", show_default=True, help="Task.")
+@click.option("--augment", default="xqg", show_default=True, help="Augmentation with its other parameters.")
+@click.option("--over", callback=_over, required=True, metavar="NAME=V1,V2,...", help="What is varied.")
+@click.option(
+    "--folds", type=click.IntRange(min=2), default=5, show_default=True, help="Parts of the cross-validation."
+)
+@click.option("--seed", type=click.IntRange(min=0), default=SEED, show_default=True, help="Seed of folds and tests.")
+@click.option("--tasks-dir", type=FOLDER, help="A folder of your own task cards.")
+@click.option("--model-path", type=FOLDER, help="Local checkpoint folder for a model from the hub.")
+@click.option("--output", type=FOLDER, default="results", show_default=True, help="Where the curve is written.")
+@click.option("--store", type=FOLDER, help="Where vectors are kept.  [default: user cache]")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@DEBUG
+def sweep(
+    model: str,
+    task: str,
+    augment: str,
+    over: tuple[str, tuple[str, ...]],
+    folds: int,
+    seed: int,
+    tasks_dir: Path | None,
+    model_path: Path | None,
+    output: Path,
+    store: Path | None,
+    as_json: bool,
+    debug: bool,
+) -> None:
+    """Evaluate an augmentation at several values of a parameter, and cross-validate the choice.
+
+    Texts are encoded once. Each question is scored at the value that is best on the other folds; that score is
+    compared with the plain retriever. Tables of the leaderboard use the default value, not one chosen here.
+    """
+    from xqgbench.cli import show
+    from xqgbench.sweep import sweep as run
+
+    with show.progress(hidden=as_json) as report:
+        found = run(
+            model,
+            *over,
+            task=task,
+            augment=augment,
+            folds=folds,
+            seed=seed,
+            store=store,
+            tasks_dir=tasks_dir,
+            model_path=model_path,
+            progress=report,
+        )
+    path = found.save(output)
+    show.sweep(found, path, as_json)
+
+
 @click.command(epilog="\b\nExample:\n  xqgbench models --json")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @DEBUG
@@ -122,12 +186,15 @@ def models(as_json: bool, debug: bool) -> None:
     show.models(model_cards(), plugins("retrievers"), as_json)
 
 
-@click.command(epilog="\b\nExample:\n  xqgbench tasks --tasks-dir my-tasks")
+@click.group(invoke_without_command=True, epilog="\b\nExample:\n  xqgbench tasks --tasks-dir my-tasks")
 @click.option("--tasks-dir", type=FOLDER, help="A folder of your own task cards.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @DEBUG
-def tasks(tasks_dir: Path | None, as_json: bool, debug: bool) -> None:
-    """List the tasks."""
+@click.pass_context
+def tasks(context: click.Context, tasks_dir: Path | None, as_json: bool, debug: bool) -> None:
+    """List the tasks, or check one."""
+    if context.invoked_subcommand:
+        return
     from xqgbench.cli import show
     from xqgbench.errors import DataError
     from xqgbench.tasks import cards, read_card
@@ -140,6 +207,46 @@ def tasks(tasks_dir: Path | None, as_json: bool, debug: bool) -> None:
             wrong.append(error)  # one bad card must not hide the others
     show.tasks(listed, as_json)
     show.complaints(wrong)
+
+
+@tasks.command("check", epilog="\b\nExample:\n  xqgbench tasks check my-task --tasks-dir my-tasks")
+@click.argument("name")
+@click.option("--tasks-dir", type=FOLDER, help="A folder of your own task cards.")
+@click.option(
+    "--passages",
+    type=click.IntRange(min=1),
+    default=20_000,  # validation.task.PASSAGES, which is not imported here for its weight
+    show_default=True,
+    help="How many passages of a collection are looked at.",
+)
+@click.option("--all", "everything", is_flag=True, help="List every finding, not the first few of each check.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@DEBUG
+@click.pass_context
+def check(
+    context: click.Context,
+    name: str,
+    tasks_dir: Path | None,
+    passages: int,
+    everything: bool,
+    as_json: bool,
+    debug: bool,
+) -> None:
+    """Check the texts and judgements of a task; exits 1 if there is a problem.
+
+    Looks at schema, ids, counts, white space, lengths, script and language of every text, answers, duplicates,
+    generated queries that come close to test questions, and questions that follow a template. A doubt is something
+    that may be right, but should be read by somebody.
+    """
+    from xqgbench import validation
+    from xqgbench.cli import show
+    from xqgbench.tasks import open_task
+
+    with show.progress(hidden=as_json) as report:
+        found = validation.check(open_task(name, tasks_dir), passages, report)
+    show.report(found, everything, as_json)
+    if not found.passed:
+        context.exit(1)
 
 
 @click.command(epilog="\b\nExample:\n  xqgbench leaderboard --results results --output leaderboard")

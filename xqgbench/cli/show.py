@@ -20,9 +20,13 @@ if TYPE_CHECKING:
     from xqgbench.comparison import Row
     from xqgbench.evaluation import Evaluation
     from xqgbench.leaderboard import Board
+    from xqgbench.sweep import Sweep
+    from xqgbench.validation import Report
 
 #: Width of tables where the output is no terminal, so that a pipe or a file gets whole rows.
 WIDE = 160
+#: Findings of a check that are listed unless all are asked for.
+FEW = 5
 
 
 def _console() -> Console:
@@ -79,12 +83,25 @@ def evaluation(found: Evaluation) -> None:
             table.add_row(language, *row, end_section=language == plain.languages[-1])
         if plain.complete:
             count = sum(plain.count(language, measure) for language in plain.languages)
-            table.add_row("macro", str(count), f"{plain.macro(measure):.4f}", style="bold")
+            row = (str(count), f"{plain.macro(measure):.4f}")
+            table.add_row("macro", *row, style="bold", end_section=bool(plain.controls))
+        for language in plain.controls:
+            row = (str(plain.count(language, measure)), f"{plain.mean(language, measure):.4f}")
+            table.add_row(f"{language} (control)", *row)
         console.print(table)
     else:
         console.print(_comparison(found, measure))
         console.print(Text(_legend(found, measure), style="dim"))
-    if not plain.complete:
+    if plain.complete:
+        if len(plain.measures) > 1:
+            console.print(_other_measures(found, measure))
+        for language in plain.controls:
+            control, macro = plain.mean(language, measure), plain.macro(measure)
+            console.print(
+                f"Gap of the plain retriever: {control:.4f} in {language} (control) - {macro:.4f} (macro) = "
+                f"{control - macro:+.4f}."
+            )
+    else:
         console.print("Incomplete: not all languages of the task were evaluated, so there is no macro average.")
 
 
@@ -105,7 +122,30 @@ def _comparison(found: Evaluation, measure: str) -> Table:
     for row in comparison.rows:
         table.add_row(*_cells(row), end_section=row is comparison.rows[-1])
     if comparison.macro:
-        table.add_row(*_cells(comparison.macro), style="bold")
+        table.add_row(*_cells(comparison.macro), style="bold", end_section=bool(comparison.controls))
+    for row in comparison.controls:
+        name, *cells = _cells(row)
+        table.add_row(f"{name} (control)", *cells)
+    return table
+
+
+def _other_measures(found: Evaluation, main: str) -> Table:
+    """Macro averages of the measures that the table above does not show."""
+    from xqgbench.comparison import p_text
+
+    columns = [("measure, macro", "left"), ("plain", "right")]
+    if found.augmented:
+        label = f"+{found.augmented.details['augmentation']['name']}"
+        columns += [(label, "right"), ("difference", "right"), ("p", "right")]
+    table = _table(*columns)
+    for measure in found.plain.measures:
+        cells = [f"{found.plain.macro(measure):.4f}"]
+        if found.augmented:
+            row = found.comparisons[measure].macro
+            assert row is not None  # as the result is complete
+            cells += [f"{row.after:.4f}", f"{row.difference:+.4f}", p_text(row.p)]
+        if measure != main:
+            table.add_row(measure, *cells)
     return table
 
 
@@ -132,6 +172,12 @@ def _legend(found: Evaluation, measure: str) -> str:
         "p: corrected over the languages of the task (Holm); macro is the one primary test.",
         "95 % interval: cluster bootstrap, not corrected.",
     ]
+    detectable = [row.detectable for row in comparison.rows if row.detectable is not None]
+    if detectable and comparison.macro and comparison.macro.detectable is not None:
+        lines.append(
+            f"Found with 80 % power: a true difference of {comparison.macro.detectable:.4f} or more (macro), "
+            f"{min(detectable):.4f} to {max(detectable):.4f} (a language, corrected)."
+        )
     if any(not row.attainable for row in comparison.rows):
         lines.append("too few: so few independent queries can never reach p <= 0.05 after correction.")
     return "\n".join(lines)
@@ -164,6 +210,33 @@ def json_of(found: Sequence[tuple[Evaluation, Sequence[tuple[Path, str]]]]) -> N
         for folder, _ in folders
     ]
     print(json.dumps(systems, indent=1))
+
+
+def sweep(found: Sweep, path: Path, as_json: bool) -> None:
+    """The curve over a parameter, and the cross-validated choice."""
+    if as_json:
+        print(json.dumps(found.describe(), ensure_ascii=False, indent=1))
+        return
+    console, plain = _console(), found.plain
+    measure = plain.main_measure
+    console.print(Text(f"\n{plain.task} {plain.task_version}, {plain.system}+{found.augment}, {measure}", style="bold"))
+    table = _table((found.parameter, "left"), ("macro", "right"), *[(lang, "right") for lang in plain.languages])
+    rows = [("plain", plain), *zip(found.values, found.points, strict=True), ("cross-validated", found.cross_validated)]
+    for name, result in rows:
+        means = [f"{result.mean(language, measure):.4f}" for language in plain.languages]
+        last = name == "plain" or result is found.points[-1]
+        table.add_row(name, f"{result.macro(measure):.4f}", *means, end_section=last)
+    console.print(table)
+    macro = found.comparison.macro
+    assert macro is not None  # a sweep is over all languages
+    from xqgbench.comparison import p_text
+
+    console.print(f"chosen on the other folds: {found.parameter} = {', '.join(found.chosen)}")
+    console.print(
+        f"cross-validated against plain: {macro.difference:+.4f} [{macro.low:+.4f}, {macro.high:+.4f}], "
+        f"p {p_text(macro.p)}"
+    )
+    console.print(Text(f"written: {path}"), soft_wrap=True)
 
 
 def models(cards: Mapping[str, ModelCard], plugins: Mapping[str, EntryPoint], as_json: bool) -> None:
@@ -234,6 +307,29 @@ def tasks(cards: Sequence[TaskCard], as_json: bool) -> None:
     _console().print(table)
 
 
+def report(found: Report, everything: bool, as_json: bool) -> None:
+    """What the checks of a task found."""
+    if as_json:
+        print(json.dumps(found.describe(), ensure_ascii=False, indent=1))
+        return
+    console = _console()
+    console.print(Text(f"\n{found.task} {found.version}", style="bold"))
+    table = _table(("check", "left"), ("looked at", "right"), ("problems", "right"), ("doubts", "right"), ("", "left"))
+    for outcome in found.outcomes:
+        counts = (f"{outcome.looked_at:,}", str(len(outcome.problems)), str(len(outcome.doubts)))
+        table.add_row(outcome.name, *counts, Text(outcome.note), style="bold red" if outcome.problems else "")
+    console.print(table)
+    for kind in ("problems", "doubts"):
+        for outcome in found.outcomes:
+            listed = getattr(outcome, kind)
+            for problem in listed if everything else listed[:FEW]:
+                console.print(Text(f"{kind[:-1]}, {outcome.name}: {problem.where}: {problem.what}"), soft_wrap=True)
+            if len(listed) > FEW and not everything:
+                console.print(f"... and {len(listed) - FEW} more {kind} of {outcome.name}; --all lists them")
+    problems = sum(len(outcome.problems) for outcome in found.outcomes)
+    console.print(Text("passed" if found.passed else f"failed: {problems} problems", style="bold"))
+
+
 def complaints(errors: Sequence[Exception]) -> None:
     """What could not be listed, on stderr."""
     console = Console(stderr=True, highlight=False)
@@ -247,10 +343,14 @@ def boards(found: Sequence[Board], output: Path) -> None:
     for board in found:
         console.print(Text(f"\n{board.task} {board.version}, {board.measure}, depth {board.depth}", style="bold"))
         table = _table(
-            ("rank", "right"), ("system", "left"), ("macro", "right"), *[(lang, "right") for lang in board.languages]
+            ("rank", "right"),
+            ("system", "left"),
+            ("macro", "right"),
+            *[(lang, "right") for lang in board.languages],
+            *[(f"{lang} (control)", "right") for lang in board.controls],
         )
         for entry in board.entries:
-            means = [f"{entry.result.mean(language, board.measure):.4f}" for language in board.languages]
+            means = board.means(entry)
             table.add_row(
                 str(entry.rank), Text(entry.result.system), f"{entry.result.macro(board.measure):.4f}", *means
             )

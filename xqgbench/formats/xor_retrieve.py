@@ -36,8 +36,8 @@ class XorRetrieve:
         return "passages"
 
     def queries(self, language: str) -> Sequence[Query]:
-        if language not in self.card.languages:
-            raise UnknownName(f"language of {self.card.name}", language, self.card.languages)
+        if language not in self.card.query_languages:
+            raise UnknownName(f"language of {self.card.name}", language, self.card.query_languages)
         found = tuple(query for query, _ in self._questions.values() if query.language == language)
         expected = self.card.expected_queries.get(language, max(len(found), 1))
         if len(found) != expected:

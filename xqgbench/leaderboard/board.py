@@ -38,6 +38,7 @@ class Board:
 
     Attributes:
         entries: best rank first, and within a rank the best macro average.
+        controls: control languages that any of the systems was evaluated in.
         incomplete: systems left out because not all languages of the card were evaluated.
     """
 
@@ -49,6 +50,15 @@ class Board:
     languages: tuple[str, ...]
     entries: tuple[Entry, ...]
     incomplete: tuple[str, ...]
+    controls: tuple[str, ...] = ()
+
+    def means(self, entry: Entry) -> list[str]:
+        """The means of an entry as text: languages, then controls; empty where a control was not evaluated."""
+        result = entry.result
+        return [
+            f"{result.mean(language, self.measure):.4f}" if language in result.scored else ""
+            for language in (*self.languages, *self.controls)
+        ]
 
 
 def boards(folder: Path) -> list[Board]:
@@ -75,6 +85,7 @@ def _board(key: tuple[str, str, str, int], found: list[Result]) -> Board:
         languages=complete[0].languages if complete else (),
         entries=tuple(sorted(entries, key=lambda entry: entry.rank)),
         incomplete=tuple(sorted(result.system for result in found if not result.complete)),
+        controls=tuple(dict.fromkeys(language for result in complete for language in result.controls)),
     )
 
 

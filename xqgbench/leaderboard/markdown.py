@@ -14,7 +14,7 @@ Made by `xqgbench leaderboard` from the folders in `results/`; do not edit it by
 `macro` is the unweighted mean over languages. A rank is 1 + the number of systems that are significantly better
 (clustered randomisation test on the macro average, Holm-corrected over all pairs, p <= 0.05): systems of one rank have
 as many betters, and systems of different ranks need not differ significantly from each other. *Domain* says whether a
-retriever was trained on data that the task stems from.
+retriever was trained on data that the task stems from. A control language is in no average and no test of the others.
 """
 
 
@@ -30,6 +30,8 @@ def _section(board: Board) -> str:
     lines += [f"{escape(board.measure)}, {board.depth} passages retrieved, task card `{board.card_sha256[:12]}`.", ""]
     if board.entries:
         lines += _scores(board)
+        if len(board.entries[0].result.measures) > 1:
+            lines += ["", "Macro average of every measure:", "", *_measures(board)]
         compared = [entry for entry in board.entries if entry.comparison]
         if compared:
             lines += ["", "Augmented against plain, difference in macro average and in each language:", ""]
@@ -42,13 +44,21 @@ def _section(board: Board) -> str:
 
 
 def _scores(board: Board) -> list[str]:
-    rows = [["Rank", "System", "macro", *map(escape, board.languages), "Domain", "Source"]]
+    controls = [f"{escape(language)} (control)" for language in board.controls]
+    rows = [["Rank", "System", "macro", *map(escape, board.languages), *controls, "Domain", "Source"]]
     for entry in board.entries:
         result = entry.result
-        means = [f"{result.mean(language, board.measure):.4f}" for language in board.languages]
+        means = board.means(entry)
         macro = f"**{result.macro(board.measure):.4f}**"
         rows.append([str(entry.rank), escape(result.system), macro, *means, escape(entry.domain), escape(entry.source)])
     return _table(rows)
+
+
+def _measures(board: Board) -> list[str]:
+    measures = board.entries[0].result.measures
+    head = ["System", *map(escape, measures)]
+    results = [entry.result for entry in board.entries]
+    return _table([head, *([escape(r.system), *(f"{r.macro(m):.4f}" for m in measures)] for r in results)])
 
 
 def _differences(board: Board, entries: Sequence[Entry]) -> list[str]:

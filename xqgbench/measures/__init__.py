@@ -16,7 +16,7 @@ from xqgbench.measures.answer_recall import AnswerRecall, FirstHit, countable, f
 from xqgbench.measures.ranked import RankMeasure, score_ranked
 from xqgbench.types import Judgements, Run
 
-__all__ = ["AnswerRecall", "FirstHit", "RankMeasure", "answer_hits", "parse", "score", "unjudged"]
+__all__ = ["AnswerRecall", "FirstHit", "RankMeasure", "answer_hits", "countable", "parse", "score", "unjudged"]
 
 _ANSWER_RECALL = re.compile(r"R@(\d{1,9}(?:\.\d{1,9})?)kt", re.ASCII)
 

@@ -1,0 +1,190 @@
+"""One parameter of an augmentation over several values, and what choosing it on other questions would have given.
+
+A value chosen on the very questions that it is then scored on looks better than it is. So the questions' clusters are
+dealt into folds; the value for a fold is the one with the best macro average on the other folds, and every question
+is scored at the value chosen without it. The cross-validated scores are compared with the plain retriever like those
+of any other system. The test takes them as given: that the folds share most of what they choose by is left out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xqgbench import provenance, registry, results, tasks
+from xqgbench.comparison import DEFAULT_SEED, Comparison, compare
+from xqgbench.errors import InvalidParameter
+from xqgbench.evaluation import DEFAULT_DEPTH, check, prepare
+from xqgbench.files import write_atomically
+from xqgbench.results import Result
+from xqgbench.significance import deal
+from xqgbench.types import Progress, Retriever, silent
+
+FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a sweep found.
+
+    Attributes:
+        parameter, values: what was varied.
+        plain: the retriever without the augmentation.
+        points: one result per value, in order.
+        chosen: the value chosen for each fold.
+        cross_validated: every question at the value chosen without it.
+        comparison: ``cross_validated`` against ``plain``, main measure.
+    """
+
+    augment: str
+    parameter: str
+    values: tuple[str, ...]
+    plain: Result
+    points: tuple[Result, ...]
+    chosen: tuple[str, ...]
+    cross_validated: Result
+    comparison: Comparison
+
+    def describe(self) -> dict[str, Any]:
+        """JSON-ready: means of every measure at every value, the choices, the comparison, and the provenance."""
+        plain = self.plain
+        return {
+            "signature": plain.signature.replace("|augment:none|", f"|augment:{self.augment} over {self.parameter}|"),
+            "task": plain.details["task"],
+            "retriever": plain.details["retriever"],
+            "provenance": plain.details["provenance"],
+            "augment": self.augment,
+            "parameter": self.parameter,
+            "main_measure": plain.main_measure,
+            "plain": means(plain),
+            "points": [{"value": value} | means(point) for value, point in zip(self.values, self.points, strict=True)],
+            "cross_validated": {
+                "folds": len(self.chosen),
+                "seed": self.comparison.seed,
+                "chosen": list(self.chosen),
+                **means(self.cross_validated),
+                "comparison": self.comparison.describe(),
+            },
+        }
+
+    def save(self, output: Path) -> Path:
+        """Write ``<output>/<task>/sweeps/<system>@<parameter>.json`` and return its path."""
+        name = results.plain_name(f"{self.plain.system}+{self.augment}@{self.parameter}")
+        path = Path(output) / self.plain.task / "sweeps" / f"{name}.json"
+        text = json.dumps(self.describe(), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+        write_atomically(path, text.encode())
+        return path
+
+
+def means(result: Result) -> dict[str, Any]:
+    """Measure -> macro average and mean per language."""
+    return {
+        "measures": {
+            measure: {
+                "macro": result.macro(measure),
+                "languages": {language: result.mean(language, measure) for language in result.languages},
+            }
+            for measure in result.measures
+        }
+    }
+
+
+def sweep(
+    model: str | Retriever,
+    parameter: str,
+    values: Sequence[str],
+    task: str = tasks.DEFAULT_TASK,
+    augment: str = "xqg",
+    *,
+    folds: int = FOLDS,
+    depth: int = DEFAULT_DEPTH,
+    seed: int = DEFAULT_SEED,
+    store: Path | None = None,
+    tasks_dir: Path | None = None,
+    model_path: Path | None = None,
+    progress: Progress = silent,
+) -> Sweep:
+    """Evaluate an augmentation at several values of one parameter; texts are encoded once.
+
+    Args:
+        parameter, values: as they would stand in ``--augment``: ``alpha`` and ``0.1``, ``0.2``.
+        augment: the augmentation and its other parameters.
+        folds: into how many parts the clusters are dealt, from ``seed``.
+
+    Raises:
+        InvalidParameter: fewer than two values or folds, or a value that the augmentation refuses.
+        XqgbenchError: see ``evaluation.evaluate``.
+    """
+    if len(dict.fromkeys(values)) != len(values) or len(values) < 2:
+        raise InvalidParameter(f"a sweep needs at least two distinct values of {parameter}, not {', '.join(values)}.")
+    opened = tasks.open_task(task, tasks_dir)
+    specs = [f"{augment}{',' if ':' in augment else ':'}{parameter}={value}" for value in values]
+    augmentations = [registry.augmentation(spec) for spec in specs]
+    languages = check(opened, augmentations[0], None, depth)
+    retriever = registry.retriever(model, model_path)
+    named = model if isinstance(model, str) else retriever.info.name
+    command = provenance.command(named, opened.card.name, augment, (), {}, "sweep")
+    command += f" --over {parameter}={','.join(values)}"
+    prepared = prepare(retriever, opened, languages, depth, command, store, progress)
+    plain = prepared.result(registry.augmentation("none"))
+    points: list[Result] = []
+    for augmentation in augmentations:
+        progress(f"{parameter}", len(points), len(values))
+        points.append(prepared.result(augmentation))
+    chosen, validated = cross_validate(points, folds, seed)
+    return Sweep(
+        augment,
+        parameter,
+        tuple(values),
+        plain,
+        tuple(points),
+        tuple(values[i] for i in chosen),
+        validated,
+        compare(plain, validated, plain.main_measure, seed),
+    )
+
+
+def cross_validate(points: Sequence[Result], folds: int, seed: int) -> tuple[list[int], Result]:
+    """The point chosen for each fold, and a result that scores every query with the point chosen without it.
+
+    Raises:
+        InvalidParameter: fewer than two folds, or fewer clusters than folds.
+    """
+    first = points[0]
+    clusters = sorted({number for language in first.languages for number in first.clusters[language].values()})
+    if not 2 <= folds <= len(clusters):
+        raise InvalidParameter(f"{folds} folds cannot be made of {len(clusters)} clusters; give 2 to {len(clusters)}.")
+    fold_of = dict(zip(clusters, deal(len(clusters), folds, seed), strict=True))
+    folded = {
+        language: {query: int(fold_of[cluster]) for query, cluster in first.clusters[language].items()}
+        for language in first.languages
+    }
+    chosen = [int(np.argmax([_macro_without(point, fold, folded) for point in points])) for fold in range(folds)]
+    scores = {
+        language: {
+            measure: {
+                query: points[chosen[folded[language][query]]].scores[language][measure][query] for query in queries
+            }
+            for measure, queries in first.scores[language].items()
+        }
+        for language in first.languages
+    }
+    system = f"{first.system.split(':')[0]}, cross-validated"
+    return chosen, dataclasses.replace(first, scores=scores, system=system, controls=(), runs={}, hits={})
+
+
+def _macro_without(point: Result, fold: int, folded: Mapping[str, Mapping[str, int]]) -> float:
+    """Macro average of the main measure over the queries outside a fold; languages left without any drop out."""
+    means_ = []
+    for language in point.languages:
+        own = point.scores[language][point.main_measure]
+        kept = [score for query, score in own.items() if folded[language][query] != fold]
+        if kept:
+            means_.append(sum(kept) / len(kept))
+    return sum(means_) / len(means_)
