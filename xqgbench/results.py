@@ -15,7 +15,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -160,17 +160,8 @@ def read_result(folder: Path) -> Result:
     Raises:
         ResultError: a file is missing, unreadable or was changed.
     """
-    import pandas as pd
-
     summary = read_summary(folder)
-    path = folder / "scores.parquet"
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ResultError(f"{path} cannot be read: {error}. Evaluate again.") from None
-    if hashlib.sha256(content).hexdigest() != summary["files"].get("scores.parquet"):
-        raise ResultError(f"{path} is not the file that result.json describes; evaluate again.")
-    frame = pd.read_parquet(io.BytesIO(content))
+    frame = _frame(folder, "scores.parquet", summary)
     measures = [*summary["measures"]]
     scores: dict[str, dict[str, dict[str, float]]] = {
         language: {measure: {} for measure in measures} for language in (*summary["languages"], *summary["controls"])
@@ -195,6 +186,31 @@ def read_result(folder: Path) -> Result:
         clusters=_clusters(frame),
         controls=tuple(summary["controls"]),
     )
+
+
+def read_rankings(folder: Path, depth: int) -> Iterator[tuple[str, str, str]]:
+    """Language, query id and passage id of the first ``depth`` passages of every ranking.
+
+    Raises:
+        ResultError: a file is missing, unreadable or was changed.
+    """
+    frame = _frame(folder, "run.parquet", read_summary(folder))
+    frame = frame[frame["rank"] <= depth]
+    yield from zip(frame["language"], frame["query_id"], frame["passage_id"], strict=True)
+
+
+def _frame(folder: Path, name: str, summary: Mapping[str, Any]) -> Any:
+    """A table of a result folder, checked against its hash."""
+    import pandas as pd
+
+    path = folder / name
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ResultError(f"{path} cannot be read: {error}. Evaluate again.") from None
+    if hashlib.sha256(content).hexdigest() != summary["files"].get(name):
+        raise ResultError(f"{path} is not the file that result.json describes; evaluate again.")
+    return pd.read_parquet(io.BytesIO(content))
 
 
 def _clusters(frame: Any) -> dict[str, dict[str, int]]:

@@ -15,8 +15,9 @@ from typing import Any, Literal, cast
 from xqgbench import measures
 from xqgbench.errors import DataError, InvalidParameter, MissingData, UnknownName
 from xqgbench.files import sha256_of
+from xqgbench.limits import Limits
 from xqgbench.registry import format_class, is_plain_name
-from xqgbench.types import Limits, Source, Task, TaskCard
+from xqgbench.types import Source, Task, TaskCard
 
 DEFAULT_TASK = "xqg-mini"
 

@@ -7,7 +7,8 @@ import traceback
 
 import click
 
-from xqgbench.cli.commands import eval_, leaderboard, models, sweep, tasks
+from xqgbench.cli.commands import eval_, leaderboard, models, sweep
+from xqgbench.cli.task_commands import tasks
 from xqgbench.errors import XqgbenchError
 
 

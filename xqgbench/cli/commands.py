@@ -186,69 +186,6 @@ def models(as_json: bool, debug: bool) -> None:
     show.models(model_cards(), plugins("retrievers"), as_json)
 
 
-@click.group(invoke_without_command=True, epilog="\b\nExample:\n  xqgbench tasks --tasks-dir my-tasks")
-@click.option("--tasks-dir", type=FOLDER, help="A folder of your own task cards.")
-@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-@DEBUG
-@click.pass_context
-def tasks(context: click.Context, tasks_dir: Path | None, as_json: bool, debug: bool) -> None:
-    """List the tasks, or check one."""
-    if context.invoked_subcommand:
-        return
-    from xqgbench.cli import show
-    from xqgbench.errors import DataError
-    from xqgbench.tasks import cards, read_card
-
-    listed, wrong = [], []
-    for path in cards(tasks_dir).values():
-        try:
-            listed.append(read_card(path))
-        except DataError as error:
-            wrong.append(error)  # one bad card must not hide the others
-    show.tasks(listed, as_json)
-    show.complaints(wrong)
-
-
-@tasks.command("check", epilog="\b\nExample:\n  xqgbench tasks check my-task --tasks-dir my-tasks")
-@click.argument("name")
-@click.option("--tasks-dir", type=FOLDER, help="A folder of your own task cards.")
-@click.option(
-    "--passages",
-    type=click.IntRange(min=1),
-    default=20_000,  # validation.task.PASSAGES, which is not imported here for its weight
-    show_default=True,
-    help="How many passages of a collection are looked at.",
-)
-@click.option("--all", "everything", is_flag=True, help="List every finding, not the first few of each check.")
-@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-@DEBUG
-@click.pass_context
-def check(
-    context: click.Context,
-    name: str,
-    tasks_dir: Path | None,
-    passages: int,
-    everything: bool,
-    as_json: bool,
-    debug: bool,
-) -> None:
-    """Check the texts and judgements of a task; exits 1 if there is a problem.
-
-    Looks at schema, ids, counts, white space, lengths, script and language of every text, answers, duplicates,
-    generated queries that come close to test questions, and questions that follow a template. A doubt is something
-    that may be right, but should be read by somebody.
-    """
-    from xqgbench import validation
-    from xqgbench.cli import show
-    from xqgbench.tasks import open_task
-
-    with show.progress(hidden=as_json) as report:
-        found = validation.check(open_task(name, tasks_dir), passages, report)
-    show.report(found, everything, as_json)
-    if not found.passed:
-        context.exit(1)
-
-
 @click.command(epilog="\b\nExample:\n  xqgbench leaderboard --results results --output leaderboard")
 @click.option("--results", type=FOLDER, default="results", show_default=True, help="Where results are.")
 @click.option("--output", type=FOLDER, default="leaderboard", show_default=True, help="Where the tables are written.")

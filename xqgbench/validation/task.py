@@ -6,8 +6,9 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from xqgbench.limits import Limits
 from xqgbench.measures import countable
-from xqgbench.types import Judgements, Limits, Passage, Progress, Query, Task, silent
+from xqgbench.types import Judgements, Passage, Progress, Query, Task, silent
 from xqgbench.validation import frames as template
 from xqgbench.validation import texts as of_text
 from xqgbench.validation.leakage import Likeness
