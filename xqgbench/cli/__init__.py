@@ -30,8 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in words
     try:
-        xqgbench.main(args=words, prog_name="xqgbench", standalone_mode=False)
-        return 0
+        # Outside its standalone mode click returns the code that a command exits with, and None where it just ends.
+        return int(xqgbench.main(args=words, prog_name="xqgbench", standalone_mode=False) or 0)
     except click.exceptions.Exit as error:
         return int(error.exit_code)
     except click.ClickException as error:

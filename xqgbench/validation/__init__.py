@@ -14,6 +14,6 @@ A check finds what is wrong, or what somebody should look at; that texts are goo
 from __future__ import annotations
 
 from xqgbench.validation.report import Outcome, Problem, Report
-from xqgbench.validation.task import check
+from xqgbench.validation.task import CHECKS, check
 
-__all__ = ["Outcome", "Problem", "Report", "check"]
+__all__ = ["CHECKS", "Outcome", "Problem", "Report", "check"]

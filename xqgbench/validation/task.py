@@ -195,13 +195,17 @@ def _answers_stand(found: _Texts) -> Outcome:
 
 
 def _duplicates(found: _Texts) -> Outcome:
-    problems = []
-    for kind, texts in (("question", found.asked()), ("generated query", _generated(found))):
+    problems: list[Problem] = []
+    doubts: list[Problem] = []  # a generator that samples may well ask one thing twice
+    for listed, kind, texts in (
+        (problems, "question", found.asked()),
+        (doubts, "generated query", _generated(found)),
+    ):
         first: dict[tuple[str, str], str] = {}
         for language, id_, text in texts:
             earlier = first.setdefault((language, of_text.normalised(text)), id_)
             if earlier != id_:
-                problems.append(Problem(id_, f"the same {kind} as {earlier}: {text}"))
+                listed.append(Problem(id_, f"the same {kind} as {earlier}: {text}"))
     for own in found.passages.values():
         seen: dict[str, str] = {}
         for passage in own.values():
@@ -209,7 +213,7 @@ def _duplicates(found: _Texts) -> Outcome:
             if earlier != passage.id:
                 problems.append(Problem(passage.id, f"the same text as passage {earlier}"))
     looked = _count(found.all_queries()) + _count(found.all_passages())
-    return Outcome("duplicates", looked, tuple(problems))
+    return Outcome("duplicates", looked, tuple(problems), tuple(doubts))
 
 
 def _leakage(found: _Texts) -> Outcome:

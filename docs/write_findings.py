@@ -1,0 +1,234 @@
+"""Write the tables of tasks/xqg-mini/FINDINGS.md and its figure from the committed results.
+
+``--check`` only says whether the tables are up to date. The figure needs matplotlib, the tables do not.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xqgbench import results, significance
+from xqgbench.comparison import DEFAULT_SEED, p_text, paired
+from xqgbench.files import write_atomically
+from xqgbench.results import Result
+
+ROOT = Path(__file__).parent.parent
+TASK = "xqg-mini"
+PAGE = ROOT / "tasks" / TASK / "FINDINGS.md"
+FIGURE = PAGE.with_name("alpha.svg")
+MODELS = ("e5-small", "use-m3", "minilm-en")
+SETTINGS = {
+    "all languages": "xqg:reduce=mean",
+    "query's language": "xqg:reduce=mean,languages=query",
+}
+#: What alpha = 0.01 and a sum over 35 queries weigh the mean of the generated queries with: 35 a / (1 - a + 35 a).
+PAPER = 35 * 0.01 / (1 - 0.01 + 35 * 0.01)
+#: Questions whose number within language and family is at most this were part of version 0.2 in its 16 families.
+OLD_NUMBER, OLD_FAMILIES = 3, 16
+
+
+def system(name: str) -> Result:
+    return results.read_result(ROOT / "results" / TASK / name)
+
+
+def summary(name: str) -> dict[str, Any]:
+    return results.read_summary(ROOT / "results" / TASK / name)
+
+
+def curve(model: str, setting: str) -> dict[str, Any]:
+    name = results.plain_name(f"{model}+{SETTINGS[setting]}@alpha")
+    found: dict[str, Any] = json.loads((ROOT / "results" / TASK / "sweeps" / f"{name}.json").read_text("utf-8"))
+    return found
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    head, *body = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([head, "|" + "---|" * len(rows[0]), *body])
+
+
+def systems() -> str:
+    """Every measure's macro average, and the control."""
+    first = system(MODELS[0])
+    rows = [["System", *first.measures, f"{first.main_measure} in English", "gap"]]
+    for name in (f"{model}{label}" for model in MODELS for label in ("", "+xqg")):
+        result = system(name)
+        control = result.mean("en", result.main_measure)
+        means = [f"{result.macro(measure):.4f}" for measure in result.measures]
+        rows.append([name, *means, f"{control:.4f}", f"{control - result.macro(result.main_measure):+.4f}"])
+    return table(rows)
+
+
+def languages() -> str:
+    """The default xQG against plain, per language."""
+    rows = [["Retriever", "language", "plain", "+xQG", "difference", "95 % interval", "p", "detectable"]]
+    for model in MODELS:
+        kept = summary(f"{model}+xqg")
+        compared = kept["comparison"]["measures"][kept["main_measure"]]
+        for language in ("macro", *kept["languages"], *kept["controls"]):
+            row = compared[language]
+            name = f"{language} (control)" if language in kept["controls"] else language
+            mark = r"\*" if row["significant"] else ""
+            rows.append(
+                [
+                    model,
+                    f"**{name}**" if language == "macro" else name,
+                    f"{row['before']:.4f}",
+                    f"{row['after']:.4f}",
+                    f"{row['difference']:+.4f}{mark}",
+                    f"[{row['low']:+.4f}, {row['high']:+.4f}]",
+                    p_text(row["p_corrected"]),
+                    f"{row['detectable']:.4f}",
+                ]
+            )
+    return table(rows)
+
+
+def curves() -> str:
+    """Macro average of the main measure over alpha."""
+    found = {(model, setting): curve(model, setting) for model in MODELS for setting in SETTINGS}
+    measure = next(iter(found.values()))["main_measure"]
+    values = [point["value"] for point in next(iter(found.values()))["points"]]
+    rows = [["alpha", *(f"{model}, {setting}" for model, setting in found)]]
+    macros = {key: [point["measures"][measure]["macro"] for point in kept["points"]] for key, kept in found.items()}
+    for i, value in enumerate(values):
+        cells = [
+            f"**{macros[key][i]:.4f}**" if macros[key][i] == max(macros[key]) else f"{macros[key][i]:.4f}"
+            for key in found
+        ]
+        rows.append([value, *cells])
+    return table(rows)
+
+
+def validated() -> str:
+    """What choosing alpha on other questions gives."""
+    rows = [
+        ["Retriever", "queries of", "alpha chosen (5 folds)", "plain", "cross-validated", "difference", "95 %", "p"]
+    ]
+    for model in MODELS:
+        for setting in SETTINGS:
+            kept = curve(model, setting)["cross_validated"]
+            row = kept["comparison"]["macro"]
+            rows.append(
+                [
+                    model,
+                    setting,
+                    ", ".join(kept["chosen"]),
+                    f"{row['before']:.4f}",
+                    f"{row['after']:.4f}",
+                    f"{row['difference']:+.4f}",
+                    f"[{row['low']:+.4f}, {row['high']:+.4f}]",
+                    p_text(row["p"]),
+                ]
+            )
+    return table(rows)
+
+
+def halves() -> str:
+    """The default xQG on the questions of version 0.2, which it had been run on before, and on the new ones."""
+    rows = [["Retriever", "questions", "number", "plain", "+xQG", "difference", "95 % interval", "p"]]
+    old = _questions_of_0_2()
+    for model in MODELS:
+        plain, fused = system(model), system(f"{model}+xqg")
+        values, clusters, strata = paired(plain, fused, plain.main_measure)
+        ids = [query for language in plain.languages for query in plain.scores[language][plain.main_measure]]
+        before = np.array(
+            [s for language in plain.languages for s in plain.scores[language][plain.main_measure].values()]
+        )
+        for name, chosen in (
+            ("of 0.2", np.array([i in old for i in ids])),
+            ("new in 0.3", np.array([i not in old for i in ids])),
+        ):
+            own = (values[chosen], significance.numbered(clusters[chosen]), strata[chosen])
+            rng = significance.random_generator(DEFAULT_SEED, "halves", model, name)
+            test = significance.randomisation_test(*own, rng)
+            low, high = significance.bootstrap_interval(*own, rng)
+            start = np.mean([before[chosen & (strata == s)].mean() for s in np.unique(strata)])
+            difference = significance.contributions(*own).sum()
+            rows.append(
+                [
+                    model,
+                    name,
+                    str(int(chosen.sum())),
+                    f"{start:.4f}",
+                    f"{start + difference:.4f}",
+                    f"{difference:+.4f}",
+                    f"[{low:+.4f}, {high:+.4f}]",
+                    p_text(test.p),
+                ]
+            )
+    return table(rows)
+
+
+def _questions_of_0_2() -> set[str]:
+    """Their ids: number 1 to 3 in the first 16 families, in the order of the passages."""
+    passages = (PAGE.parent / "passages.jsonl").read_text(encoding="utf-8").split("\n")
+    families = list(dict.fromkeys(json.loads(line)["docid"].rpartition("-")[0] for line in passages if line))
+    questions = (PAGE.parent / "questions.jsonl").read_text(encoding="utf-8").split("\n")
+    found = set()
+    for record in (json.loads(line) for line in questions if line):
+        _, family, number = record["id"].split("-")
+        if family in families[:OLD_FAMILIES] and int(number) <= OLD_NUMBER:
+            found.add(record["id"])
+    return found
+
+
+def page() -> str:
+    """The page with every table made anew; what stands between tables is left alone."""
+    text = PAGE.read_text(encoding="utf-8")
+    for make in (systems, languages, curves, validated, halves):
+        pattern = rf"(<!-- table: {make.__name__} -->\n).*?(<!-- end -->)"
+        parts = re.split(pattern, text, flags=re.DOTALL)
+        if len(parts) == 4:
+            text = f"{parts[0]}{parts[1]}\n{make()}\n\n{parts[2]}{parts[3]}"
+        else:
+            sys.exit(f"{PAGE.name} has {len(parts) // 3} places for the table '{make.__name__}'")
+    return text
+
+
+def figure() -> bytes:
+    """Macro average over alpha, a panel per retriever, as SVG; the same results give the same bytes."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    mpl.rcParams.update({"svg.hashsalt": TASK, "svg.fonttype": "none", "font.size": 9})
+    from matplotlib import pyplot as plt
+
+    picture, panels = plt.subplots(1, len(MODELS), figsize=(9, 3), layout="constrained")
+    for panel, model in zip(panels, MODELS, strict=True):
+        for setting, marker in zip(SETTINGS, "os", strict=True):
+            kept = curve(model, setting)
+            measure = kept["main_measure"]
+            alphas = [float(point["value"]) for point in kept["points"]]
+            panel.plot(
+                alphas,
+                [point["measures"][measure]["macro"] for point in kept["points"]],
+                marker=marker,
+                markersize=3,
+                linewidth=1,
+                label=setting,
+            )
+            plain = kept["plain"]["measures"][measure]["macro"]
+        panel.axhline(plain, color="grey", linewidth=0.8, linestyle="--", label="plain")
+        panel.axvline(PAPER, color="grey", linewidth=0.8, linestyle=":", label="the paper's setting")
+        panel.set(title=model, xlabel="weight of the generated queries (alpha, mean)")
+    panels[0].set_ylabel(f"{measure}, macro")
+    panels[0].legend(fontsize=7)
+    buffer = io.BytesIO()
+    picture.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()
+
+
+if __name__ == "__main__":
+    made = page()
+    if "--check" in sys.argv:
+        sys.exit(0 if PAGE.read_text(encoding="utf-8") == made else f"{PAGE.name} is out of date: run make findings")
+    write_atomically(PAGE, made.encode())
+    write_atomically(FIGURE, figure())
