@@ -1,4 +1,4 @@
-"""Write the tables of tasks/xqg-mini/FINDINGS.md and its figure from the committed results.
+"""Write the tables of tasks/xqg-mini/FINDINGS.md and README.md, and the figure, from the results and the texts.
 
 ``--check`` only says whether the tables are up to date. The figure needs matplotlib, the tables do not.
 """
@@ -9,16 +9,18 @@ import io
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from xqgbench import results, significance
+from xqgbench import results, significance, tasks
 from xqgbench.comparison import DEFAULT_SEED, p_text, paired
 from xqgbench.files import write_atomically
 from xqgbench.results import Result
+from xqgbench.validation import frames
+from xqgbench.validation.leakage import Likeness
 
 ROOT = Path(__file__).parent.parent
 TASK = "xqg-mini"
@@ -180,16 +182,48 @@ def _questions_of_0_2() -> set[str]:
     return found
 
 
-def page() -> str:
-    """The page with every table made anew; what stands between tables is left alone."""
-    text = PAGE.read_text(encoding="utf-8")
-    for make in (systems, languages, curves, validated, halves):
-        pattern = rf"(<!-- table: {make.__name__} -->\n).*?(<!-- end -->)"
-        parts = re.split(pattern, text, flags=re.DOTALL)
-        if len(parts) == 4:
-            text = f"{parts[0]}{parts[1]}\n{make()}\n\n{parts[2]}{parts[3]}"
-        else:
-            sys.exit(f"{PAGE.name} has {len(parts) // 3} places for the table '{make.__name__}'")
+def statistics() -> str:
+    """What the texts of each language are like."""
+    task = tasks.open_task(TASK)
+    generated: dict[str, list[str]] = {}
+    for own in task.generated_queries(task.card.languages[0]):
+        for language, queries in own.items():
+            generated.setdefault(language, []).extend(queries)
+    rows = [["", "questions", "length", "frames", "relevant", "clusters", "queries", "length", "frames", "likeness"]]
+    for language in task.card.query_languages:
+        asked, made = [query.text for query in task.queries(language)], generated.get(language, [])
+        relevant = [[p for p, g in own.items() if g > 0] for own in task.judgements(language).qrels.values()]
+        row = [
+            language,
+            f"{len(asked)}",
+            f"{np.mean([len(text) for text in asked]):.0f}",
+            f"{frames.shares(asked)[0]:.0%}",
+            f"{sum(map(len, relevant))}",
+            f"{significance.clusters_of(relevant).max() + 1}",
+        ]
+        if made:
+            likeness = Likeness(asked).nearest(made)[1].max()
+            lengths = np.mean([len(text) for text in made])
+            row += [f"{len(made):,}", f"{lengths:.0f}", f"{frames.shares(made)[0]:.0%}", f"{likeness:.2f}"]
+        rows.append(row + [""] * (len(rows[0]) - len(row)))
+    return table(rows)
+
+
+#: Which tables stand on which page, by the names of the functions that make them.
+PAGES: Mapping[Path, Sequence[Callable[[], str]]] = {
+    PAGE: (systems, languages, curves, validated, halves),
+    PAGE.with_name("README.md"): (statistics,),
+}
+
+
+def filled(page: Path) -> str:
+    """A page with every table made anew; what stands between tables is left alone."""
+    text = page.read_text(encoding="utf-8")
+    for make in PAGES[page]:
+        parts = re.split(rf"(<!-- table: {make.__name__} -->\n).*?(<!-- end -->)", text, flags=re.DOTALL)
+        if len(parts) != 4:
+            sys.exit(f"{page.name} has {len(parts) // 3} places for the table '{make.__name__}'")
+        text = f"{parts[0]}{parts[1]}\n{make()}\n\n{parts[2]}{parts[3]}"
     return text
 
 
@@ -227,8 +261,9 @@ def figure() -> bytes:
 
 
 if __name__ == "__main__":
-    made = page()
+    stale = [page.name for page in PAGES if page.read_text(encoding="utf-8") != filled(page)]
     if "--check" in sys.argv:
-        sys.exit(0 if PAGE.read_text(encoding="utf-8") == made else f"{PAGE.name} is out of date: run make findings")
-    write_atomically(PAGE, made.encode())
+        sys.exit(f"out of date, run make findings: {', '.join(stale)}" if stale else 0)
+    for page in PAGES:
+        write_atomically(page, filled(page).encode())
     write_atomically(FIGURE, figure())

@@ -12,7 +12,9 @@ import pytest
 from tests.conftest import ROOT
 from xqgbench.cli import main
 
+TASK = ROOT / "tasks" / "xqg-mini"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES += [TASK / "README.md", TASK / "FINDINGS.md"]
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -22,6 +24,13 @@ def blocks(page: Path, language: str) -> list[str]:
 def test_the_page_of_commands_is_the_programs_own_help() -> None:
     outcome = subprocess.run(
         [sys.executable, ROOT / "docs" / "write_cli.py", "--check"], capture_output=True, text=True, check=False
+    )
+    assert outcome.returncode == 0, outcome.stderr
+
+
+def test_the_tables_of_the_findings_follow_from_the_committed_results() -> None:
+    outcome = subprocess.run(
+        [sys.executable, ROOT / "docs" / "write_findings.py", "--check"], capture_output=True, text=True, check=False
     )
     assert outcome.returncode == 0, outcome.stderr
 

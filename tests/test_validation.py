@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,11 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conftest import PASSAGES, QUESTIONS, TaskWriter, jsonl
+from tests.conftest import PASSAGES, QUESTIONS, ROOT, TaskWriter, jsonl
 from xqgbench import tasks, validation
 from xqgbench.cli import main
 from xqgbench.errors import DataError
-from xqgbench.validation import Outcome, Report, frames, texts
+from xqgbench.validation import Outcome, Report, frames, leakage, texts
 from xqgbench.validation.leakage import Likeness, trigrams
 
 
@@ -172,6 +174,14 @@ def test_likeness_of_any_texts_is_that_of_their_sets(questions: list[str], text:
     assert expected[numbers[0]] == pytest.approx(max(expected))
 
 
+def test_likeness_does_not_depend_on_the_size_of_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    questions, made = [f"kysymys numero {i}" for i in range(9)], [f"kysymyksen numero on {i}" for i in range(23)]
+    whole = Likeness(questions).nearest(made)
+    monkeypatch.setattr(leakage, "BLOCK", 5)
+    parts = Likeness(questions).nearest(made)
+    assert [a.tolist() for a in whole] == [a.tolist() for a in parts]
+
+
 def test_a_question_is_its_own_double_whatever_its_punctuation() -> None:
     question = "日本で一番長い川は？"
     assert Likeness([question]).nearest(["日本で 一番長い川は"])[1].tolist() == [1.0]
@@ -285,6 +295,12 @@ def test_a_passage_that_stands_twice_is_found(write_task: TaskWriter) -> None:
     assert [(problem.where, problem.what) for problem in found.problems] == [("p1", "the same text as passage p0")]
 
 
+def test_one_accepted_answer_that_stands_nowhere_is_a_doubt_beside_one_that_does(write_task: TaskWriter) -> None:
+    found = checked(write_task(questions=question(answers=["Kemi", "Kemijoki"])), "answers")
+    assert not found.problems
+    assert ("fi-1", "answer 'Kemijoki' stands in no relevant passage") in [(d.where, d.what) for d in found.doubts]
+
+
 def test_an_answer_in_an_unjudged_passage_or_in_the_question_is_a_doubt(write_task: TaskWriter) -> None:
     """The answer 'tar' stands in p3, which is judged, and in no other; 'river' stands in three unjudged ones."""
     found = checked(write_task(questions=question(question="Mikä river?", answers=["river"])), "answers")
@@ -362,3 +378,50 @@ def test_a_report_can_be_written_as_json(write_task: TaskWriter) -> None:
     described = json.loads(json.dumps(report.describe()))
     assert described["passed"] is True
     assert described["checks"][0]["name"] == "schema"
+
+
+# A real data set
+
+
+def test_real_questions_passages_and_answers_pass_but_for_what_is_wrong_with_them(shared: Path, tmp_path: Path) -> None:
+    """AfriQA's Swahili, Yoruba and Hausa test questions over their English gold passages, as a task of its own."""
+    questions, passages, qrels = [], {}, []
+    for code, language in (("swa", "sw"), ("yor", "yo"), ("hau", "ha")):
+        path = shared / "afriqa" / f"gold_span_passages.afriqa.{code}.en.test.json.gz"
+        with gzip.open(path, "rt", encoding="utf-8") as stream:
+            for number, record in enumerate(map(json.loads, stream)):
+                if (
+                    not record["question_lang"]
+                    or not record["context"]
+                    or not record["answer_pivot"]["text"][0].strip()
+                ):
+                    continue
+                text = " ".join(record["context"].split())
+                docid = passages.setdefault(text, f"p{len(passages)}")
+                id_ = f"{language}-{number}"
+                asked = " ".join(record["question_lang"].split())
+                answers = [" ".join(answer.split()) for answer in record["answer_pivot"]["text"]]
+                questions.append({"id": id_, "question": asked, "answers": answers, "lang": language, "split": "test"})
+                qrels.append(f"{id_}\t0\t{docid}\t1\n")
+    files = {
+        "questions.jsonl": jsonl(questions),
+        "passages.jsonl": jsonl([{"docid": docid, "title": "", "text": text} for text, docid in passages.items()]),
+        "qrels.tsv": "".join(qrels),
+    }
+    card = (ROOT / "tasks" / "xqg-mini.toml").read_text(encoding="utf-8")
+    head = card[: card.index("[sources")].replace("xqg-mini", "afriqa").replace('["en"]', "[]")
+    head = re.sub(r"^(generated_languages|languages) = .*$", r"\1 = []", head, flags=re.MULTILINE)
+    head = head.replace("\nlanguages = []", '\nlanguages = ["sw", "yo", "ha"]')
+    for name, text in files.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        head += f'[sources.{name.partition(".")[0]}]\npath = "{name}"\nsha256 = "{digest}"\n'
+    (tmp_path / "afriqa.toml").write_text(head + "[expected]\n", encoding="utf-8")
+    report = validation.check(tasks.open_task("afriqa", tmp_path))
+    assert outcome(report, "script").looked_at == len(questions) > 600
+    assert outcome(report, "language").problems == ()
+    assert outcome(report, "frames").problems == ()
+    assert len(outcome(report, "language").doubts) < 0.03 * outcome(report, "language").looked_at
+    # Some of its answers are not spans of their passages, which is what the check is for.
+    assert 0 < len(outcome(report, "answers").problems) < 0.06 * len(questions)
+    assert outcome(report, "leakage").note == "no generated queries"

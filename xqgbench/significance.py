@@ -18,6 +18,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -176,12 +177,11 @@ def smallest_detectable(parts: Floats, tests: int = 1, power: float = POWER, lev
     Returns:
         A difference of means, in the units of the measure; NaN where fewer than two clusters leave it unknown.
     """
-    from scipy import stats
-
     if len(parts) < 2:
         return float("nan")
     error = np.sqrt(len(parts) * parts.var(ddof=1))
-    return float((stats.norm.ppf(1 - (1 - level) / (2 * tests)) + stats.norm.ppf(power)) * error)
+    normal = NormalDist()
+    return float((normal.inv_cdf(1 - (1 - level) / (2 * tests)) + normal.inv_cdf(power)) * error)
 
 
 def deal(items: int, folds: int, seed: int) -> Ints:

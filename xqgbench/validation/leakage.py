@@ -14,6 +14,9 @@ import numpy.typing as npt
 
 from xqgbench.validation.texts import normalised
 
+#: Texts compared at once; bounds memory.
+BLOCK = 4_096
+
 
 class Likeness:
     """Test questions of one language, ready to be compared with any number of other texts."""
@@ -33,14 +36,20 @@ class Likeness:
         Returns:
             int64 (texts,) and float64 (texts,).
         """
-        if not texts or not len(self._sizes):
-            return np.zeros(len(texts), np.int64), np.zeros(len(texts))
+        best, degrees = np.zeros(len(texts), np.int64), np.zeros(len(texts))
+        for start in range(0, len(texts) if len(self._sizes) else 0, BLOCK):
+            part = slice(start, start + BLOCK)
+            dice = self._degrees(texts[part])
+            best[part] = dice.argmax(axis=1)
+            degrees[part] = dice[np.arange(len(dice)), best[part]]
+        return best, degrees
+
+    def _degrees(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
+        """Likeness of every text to every question, (texts, questions)."""
         sets = [trigrams(text) for text in texts]
         sizes = np.array([len(grams) for grams in sets], dtype=np.float64)
-        common = (self._matrix(sets) @ self._questions.T).toarray()
-        dice = 2.0 * common / np.maximum(sizes[:, None] + self._sizes[None, :], 1.0)
-        best = dice.argmax(axis=1).astype(np.int64)
-        return best, dice[np.arange(len(texts)), best]
+        common: npt.NDArray[np.float64] = (self._matrix(sets) @ self._questions.T).toarray()
+        return 2.0 * common / np.maximum(sizes[:, None] + self._sizes[None, :], 1.0)
 
     def _matrix(self, sets: Sequence[Iterable[str]]) -> Any:
         """Sparse (texts, trigrams of the questions), 1 where a text has the trigram."""

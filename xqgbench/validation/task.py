@@ -167,7 +167,9 @@ def _language(found: _Texts) -> Outcome:
 
 
 def _answers_stand(found: _Texts) -> Outcome:
-    problems, doubts, looked, elsewhere = [], [], 0, 0
+    problems: list[Problem] = []
+    doubts: list[Problem] = []
+    looked = elsewhere = 0
     for language, judged in found.judgements.items():
         passages = found.passages[found.task.collection(language)]
         questions = {query.id: query.text for query in found.queries[language]}
@@ -180,11 +182,9 @@ def _answers_stand(found: _Texts) -> Outcome:
                 continue
             looked += len(wanted)
             relevant = [passages[p].text for p, grade in grades.items() if grade > 0 and p in passages]
-            problems += [
-                Problem(id_, f"answer '{answer}' stands in no relevant passage")
-                for answer in wanted
-                if relevant and not any(answer in text for text in relevant)
-            ]
+            absent = [answer for answer in wanted if relevant and not any(answer in text for text in relevant)]
+            listed = problems if len(absent) == len(wanted) else doubts
+            listed += [Problem(id_, f"answer '{answer}' stands in no relevant passage") for answer in absent]
             unread = [p.id for p in passages.values() if p.id not in grades and any(a in p.text for a in wanted)]
             elsewhere += len(unread)
             doubts += [
