@@ -19,6 +19,7 @@ from xqgbench import results, significance, tasks
 from xqgbench.comparison import DEFAULT_SEED, p_text, paired
 from xqgbench.files import write_atomically
 from xqgbench.results import Result
+from xqgbench.sweep import file_name
 from xqgbench.validation import frames
 from xqgbench.validation.leakage import Likeness
 
@@ -46,8 +47,8 @@ def summary(name: str) -> dict[str, Any]:
 
 
 def curve(model: str, setting: str) -> dict[str, Any]:
-    name = results.plain_name(f"{model}+{SETTINGS[setting]}@alpha")
-    found: dict[str, Any] = json.loads((ROOT / "results" / TASK / "sweeps" / f"{name}.json").read_text("utf-8"))
+    path = ROOT / "results" / TASK / "sweeps" / file_name(model, SETTINGS[setting], "alpha")
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
 
 
@@ -135,37 +136,53 @@ def validated() -> str:
 
 def halves() -> str:
     """The default xQG on the questions of version 0.2, which it had been run on before, and on the new ones."""
-    rows = [["Retriever", "questions", "number", "plain", "+xQG", "difference", "95 % interval", "p"]]
     old = _questions_of_0_2()
+    return _split("questions", {"of 0.2": old.__contains__, "new in 0.3": lambda query: query not in old})
+
+
+def likeness() -> str:
+    """The default xQG by how much a question resembles the nearest of its passage's queries in its own language."""
+    task = tasks.open_task(TASK)
+    collection = task.passages(task.card.languages[0]), task.generated_queries(task.card.languages[0])
+    made = {p.id: own for p, own in zip(*collection, strict=True)}
+    nearest: dict[str, float] = {}
+    for language in task.card.languages:
+        qrels = task.judgements(language).qrels
+        for query in task.queries(language):
+            texts = [text for p, grade in qrels[query.id].items() if grade > 0 for text in made[p][language]]
+            nearest[query.id] = float(Likeness([query.text]).nearest(texts)[1].max())
+    low, high = np.quantile(list(nearest.values()), [1 / 3, 2 / 3])
+    return _split(
+        "nearest generated query",
+        {
+            f"likeness below {low:.2f}": lambda query: nearest[query] < low,
+            f"{low:.2f} to {high:.2f}": lambda query: low <= nearest[query] < high,
+            f"{high:.2f} and more": lambda query: nearest[query] >= high,
+        },
+    )
+
+
+def _split(name: str, parts: Mapping[str, Callable[[str], bool]]) -> str:
+    """The default xQG against plain on parts of the questions, macro average of the main measure."""
+    rows = [["Retriever", name, "number", "plain", "+xQG", "difference", "95 % interval", "p"]]
     for model in MODELS:
         plain, fused = system(model), system(f"{model}+xqg")
-        values, clusters, strata = paired(plain, fused, plain.main_measure)
-        ids = [query for language in plain.languages for query in plain.scores[language][plain.main_measure]]
-        before = np.array(
-            [s for language in plain.languages for s in plain.scores[language][plain.main_measure].values()]
-        )
-        for name, chosen in (
-            ("of 0.2", np.array([i in old for i in ids])),
-            ("new in 0.3", np.array([i not in old for i in ids])),
-        ):
+        measure = plain.main_measure
+        values, clusters, strata = paired(plain, fused, measure)
+        scores = {language: plain.scores[language][measure] for language in plain.languages}
+        ids = [query for own in scores.values() for query in own]
+        before = np.array([score for own in scores.values() for score in own.values()])
+        for part, holds in parts.items():
+            chosen = np.array([holds(query) for query in ids])
             own = (values[chosen], significance.numbered(clusters[chosen]), strata[chosen])
-            rng = significance.random_generator(DEFAULT_SEED, "halves", model, name)
+            rng = significance.random_generator(DEFAULT_SEED, "part", model, part)
             test = significance.randomisation_test(*own, rng)
             low, high = significance.bootstrap_interval(*own, rng)
-            start = np.mean([before[chosen & (strata == s)].mean() for s in np.unique(strata)])
-            difference = significance.contributions(*own).sum()
-            rows.append(
-                [
-                    model,
-                    name,
-                    str(int(chosen.sum())),
-                    f"{start:.4f}",
-                    f"{start + difference:.4f}",
-                    f"{difference:+.4f}",
-                    f"[{low:+.4f}, {high:+.4f}]",
-                    p_text(test.p),
-                ]
-            )
+            start = np.mean([before[chosen & (strata == stratum)].mean() for stratum in np.unique(strata[chosen])])
+            difference = float(significance.contributions(*own).sum())
+            means = [f"{start:.4f}", f"{start + difference:.4f}", f"{difference:+.4f}"]
+            interval = f"[{low:+.4f}, {high:+.4f}]"
+            rows.append([model, part, str(int(chosen.sum())), *means, interval, p_text(test.p)])
     return table(rows)
 
 
@@ -211,7 +228,7 @@ def statistics() -> str:
 
 #: Which tables stand on which page, by the names of the functions that make them.
 PAGES: Mapping[Path, Sequence[Callable[[], str]]] = {
-    PAGE: (systems, languages, curves, validated, halves),
+    PAGE: (systems, languages, curves, validated, likeness, halves),
     PAGE.with_name("README.md"): (statistics,),
 }
 
@@ -252,7 +269,8 @@ def figure() -> bytes:
             plain = kept["plain"]["measures"][measure]["macro"]
         panel.axhline(plain, color="grey", linewidth=0.8, linestyle="--", label="plain")
         panel.axvline(PAPER, color="grey", linewidth=0.8, linestyle=":", label="the paper's setting")
-        panel.set(title=model, xlabel="weight of the generated queries (alpha, mean)")
+        panel.set_title(model)
+    picture.supxlabel("alpha: the weight of the generated queries' mean", fontsize=9)
     panels[0].set_ylabel(f"{measure}, macro")
     panels[0].legend(fontsize=7)
     buffer = io.BytesIO()

@@ -114,7 +114,7 @@ def test_the_command_prints_and_writes_the_curve(
     out = capsys.readouterr().out
     (path,) = (tmp_path / "results" / "small" / "sweeps").iterdir()
     kept = json.loads(path.read_text(encoding="utf-8"))
-    assert path.name == "bigrams+xqg%40alpha.json"
+    assert path.name == "bigrams+xqg@alpha.json"
     assert [point["value"] for point in kept["points"]] == ["0", "0.5"]
     for point in kept["points"]:
         assert f"{point['measures']['nDCG@10']['macro']:.4f}" in out

@@ -75,11 +75,16 @@ class Sweep:
 
     def save(self, output: Path) -> Path:
         """Write ``<output>/<task>/sweeps/<system>@<parameter>.json`` and return its path."""
-        name = results.plain_name(f"{self.plain.system}+{self.augment}@{self.parameter}")
-        path = Path(output) / self.plain.task / "sweeps" / f"{name}.json"
+        name = file_name(self.plain.system, self.augment, self.parameter)
+        path = Path(output) / self.plain.task / "sweeps" / name
         text = json.dumps(self.describe(), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
         write_atomically(path, text.encode())
         return path
+
+
+def file_name(system: str, augment: str, parameter: str) -> str:
+    """Name of a curve's file: the plain system, the augmentation, and what was varied."""
+    return f"{results.plain_name(f'{system}+{augment}')}@{results.plain_name(parameter)}.json"
 
 
 def means(result: Result) -> dict[str, Any]:
