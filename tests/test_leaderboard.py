@@ -360,6 +360,6 @@ def test_committed_comparisons_follow_from_the_committed_scores(folder: Path) ->
     before = results.read_result(folder.parent / kept["against"])
     again = compare(before, after, after.main_measure, kept["seed"])
     described = kept["measures"][after.main_measure]
-    assert list(described) == [*after.languages, "macro"]
+    assert list(described) == [*after.languages, "macro", *after.controls]
     for language, row in again.describe().items():
         assert row == pytest.approx(described[language]), language

@@ -38,7 +38,7 @@ def test_every_bundled_card_can_be_read(name: str) -> None:
     assert card.languages
     assert card.title
     assert card.license
-    assert set(card.expected_queries) == set(card.languages)
+    assert set(card.expected_queries) == set(card.query_languages)
 
 
 def test_a_folder_of_ones_own_is_looked_at_beside_the_bundled_cards(write_task: TaskWriter) -> None:
