@@ -32,6 +32,7 @@ SETTINGS = {
     "all languages": "xqg:reduce=mean",
     "query's language": "xqg:reduce=mean,languages=query",
 }
+ALPHAS = ("0", "0.05", "0.1", "0.15", "0.2", "0.25", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8", "0.9", "1")
 #: What alpha = 0.01 and a sum over 35 queries weigh the mean of the generated queries with: 35 a / (1 - a + 35 a).
 PAPER = 35 * 0.01 / (1 - 0.01 + 35 * 0.01)
 #: Questions whose number within language and family is at most this were part of version 0.2 in its 16 families.
@@ -47,7 +48,7 @@ def summary(name: str) -> dict[str, Any]:
 
 
 def curve(model: str, setting: str) -> dict[str, Any]:
-    path = ROOT / "results" / TASK / "sweeps" / file_name(model, SETTINGS[setting], "alpha")
+    path = ROOT / "results" / TASK / "sweeps" / file_name(model, SETTINGS[setting], "alpha", ALPHAS)
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
 

@@ -15,7 +15,7 @@ from xqgbench.cli import main
 from xqgbench.errors import InvalidParameter, UnknownName
 from xqgbench.evaluation import evaluate
 from xqgbench.significance import deal
-from xqgbench.sweep import cross_validate, sweep
+from xqgbench.sweep import cross_validate, file_name, sweep
 
 VALUES = ("0", "0.2", "0.9")
 
@@ -114,7 +114,7 @@ def test_the_command_prints_and_writes_the_curve(
     out = capsys.readouterr().out
     (path,) = (tmp_path / "results" / "small" / "sweeps").iterdir()
     kept = json.loads(path.read_text(encoding="utf-8"))
-    assert path.name == "bigrams+xqg@alpha.json"
+    assert path.name == "bigrams+xqg@alpha=0,0.5@folds=2.json"
     assert [point["value"] for point in kept["points"]] == ["0", "0.5"]
     for point in kept["points"]:
         assert f"{point['measures']['nDCG@10']['macro']:.4f}" in out
@@ -124,6 +124,31 @@ def test_the_command_prints_and_writes_the_curve(
     assert main([*words, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["points"] == kept["points"]
     assert main([*words[:-6], "--over", "alpha", "--folds", "2"]) == 2
+
+
+def test_the_same_curve_is_left_as_it_is_and_another_one_replaced(write_task: TaskWriter, tmp_path: Path) -> None:
+    found = sweep(Bigrams(), "alpha", VALUES, "small", folds=2, tasks_dir=write_task())
+    path = found.save(tmp_path / "results")
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    kept["provenance"]["date"] = "2020-01-01"
+    path.write_text(json.dumps(kept), encoding="utf-8")
+    found.save(tmp_path / "results")
+    assert json.loads(path.read_text(encoding="utf-8"))["provenance"]["date"] == "2020-01-01"
+    for damage in ('{"provenance": 3}', "[]", "{", json.dumps({**kept, "augment": "other"})):
+        path.write_text(damage, encoding="utf-8")
+        found.save(tmp_path / "results")
+        assert json.loads(path.read_text(encoding="utf-8")) == found.describe()
+
+
+def test_other_values_never_replace_a_curve_and_long_lists_have_short_names() -> None:
+    short = file_name("mine", "xqg:reduce=mean", "alpha", ("0", "0.5"))
+    assert short == "mine+xqg~reduce=mean@alpha=0,0.5.json"
+    assert file_name("mine", "xqg", "alpha", ("0", "0.5"), folds=3, seed=1, depth=9).endswith(
+        "@folds=3@seed=1@depth=9.json"
+    )
+    long = [file_name("mine", "xqg", "alpha", [f"0.{i:04}" for i in range(n)]) for n in (100, 101)]
+    assert long[0] != long[1]
+    assert max(map(len, long)) < 80
 
 
 def test_leaderboards_leave_sweeps_alone(write_task: TaskWriter, tmp_path: Path) -> None:

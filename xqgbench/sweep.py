@@ -9,6 +9,7 @@ of any other system. The test takes them as given: that the folds share most of 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -74,17 +75,50 @@ class Sweep:
         }
 
     def save(self, output: Path) -> Path:
-        """Write ``<output>/<task>/sweeps/<system>@<parameter>.json`` and return its path."""
-        name = file_name(self.plain.system, self.augment, self.parameter)
+        """Write ``<output>/<task>/sweeps/<name>.json``, see ``file_name``, and return its path.
+
+        A file that holds this very curve is left as it is, whatever its date and platform.
+        """
+        folds, seed, depth = len(self.chosen), self.comparison.seed, self.plain.depth
+        name = file_name(self.plain.system, self.augment, self.parameter, self.values, folds, seed, depth)
         path = Path(output) / self.plain.task / "sweeps" / name
-        text = json.dumps(self.describe(), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-        write_atomically(path, text.encode())
+        described = self.describe()
+        if not _holds(path, described):
+            text = json.dumps(described, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+            write_atomically(path, text.encode())
         return path
 
 
-def file_name(system: str, augment: str, parameter: str) -> str:
-    """Name of a curve's file: the plain system, the augmentation, and what was varied."""
-    return f"{results.plain_name(f'{system}+{augment}')}@{results.plain_name(parameter)}.json"
+def _holds(path: Path, described: Mapping[str, Any]) -> bool:
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        libraries = [content["provenance"]["libraries"] for content in (kept, described)]
+        return bool(libraries[0] == libraries[1] and {**kept, "provenance": {}} == {**described, "provenance": {}})
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def file_name(
+    system: str,
+    augment: str,
+    parameter: str,
+    values: Sequence[str],
+    folds: int = FOLDS,
+    seed: int = DEFAULT_SEED,
+    depth: int = DEFAULT_DEPTH,
+) -> str:
+    """Name of a curve's file: system, augmentation, values, and what else makes its numbers other than the usual ones.
+
+    A long list of values is shortened to its ends and a hash of them all.
+    """
+    listed = ",".join(values)
+    if len(listed) > 100:
+        listed = f"{values[0]}..{values[-1]}-{hashlib.sha256(listed.encode()).hexdigest()[:8]}"
+    usual = {"folds": FOLDS, "seed": DEFAULT_SEED, "depth": DEFAULT_DEPTH}
+    other = {"folds": folds, "seed": seed, "depth": depth}
+    parts = [results.plain_name(f"{system}+{augment}"), results.plain_name(f"{parameter}={listed}")]
+    parts += [f"{name}={value}" for name, value in other.items() if value != usual[name]]
+    return "@".join(parts) + ".json"
 
 
 def means(result: Result) -> dict[str, Any]:

@@ -135,7 +135,7 @@ def _other_measures(found: Evaluation, main: str) -> Table:
     columns = [("measure, macro", "left"), ("plain", "right")]
     if found.augmented:
         label = f"+{found.augmented.details['augmentation']['name']}"
-        columns += [(label, "right"), ("difference", "right"), ("p", "right")]
+        columns += [(label, "right"), ("difference", "right"), ("p, uncorrected", "right")]
     table = new_table(*columns)
     for measure in found.plain.measures:
         cells = [f"{found.plain.macro(measure):.4f}"]
