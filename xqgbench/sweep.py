@@ -82,9 +82,8 @@ class Sweep:
         folds, seed, depth = len(self.chosen), self.comparison.seed, self.plain.depth
         name = file_name(self.plain.system, self.augment, self.parameter, self.values, folds, seed, depth)
         path = Path(output) / self.plain.task / "sweeps" / name
-        described = self.describe()
-        if not _holds(path, described):
-            text = json.dumps(described, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+        text = json.dumps(self.describe(), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+        if not _holds(path, json.loads(text)):
             write_atomically(path, text.encode())
         return path
 
