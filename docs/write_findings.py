@@ -89,7 +89,7 @@ def languages() -> str:
                     f"{row['difference']:+.4f}{mark}",
                     f"[{row['low']:+.4f}, {row['high']:+.4f}]",
                     p_text(row["p_corrected"]),
-                    f"{row['detectable']:.4f}",
+                    "" if row["detectable"] is None else f"{row['detectable']:.4f}",
                 ]
             )
     return table(rows)

@@ -175,11 +175,12 @@ def smallest_detectable(parts: Floats, tests: int = 1, power: float = POWER, lev
         tests: size of the family that is corrected for.
 
     Returns:
-        A difference of means, in the units of the measure; NaN where fewer than two clusters leave it unknown.
+        A difference of means, in the units of the measure; NaN where clusters that do not vary, or a single one, leave
+        it unknown. Where few clusters differ at all, it is too small: others may yet vary.
     """
-    if len(parts) < 2:
+    error = np.sqrt(len(parts) * parts.var(ddof=1)) if len(parts) > 1 else 0.0
+    if not error > TOLERANCE * np.abs(parts).sum():
         return float("nan")
-    error = np.sqrt(len(parts) * parts.var(ddof=1))
     normal = NormalDist()
     return float((normal.inv_cdf(1 - (1 - level) / (2 * tests)) + normal.inv_cdf(power)) * error)
 

@@ -7,8 +7,14 @@ from pathlib import Path
 import click
 
 SEED = 20230723  # comparison.DEFAULT_SEED, which is not imported here for its weight
-DEBUG = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 FOLDER = click.Path(file_okay=False, path_type=Path)
+#: Options that several commands share.
+MODEL = click.option("--model", required=True, help="Name ('xqgbench models'), file.py:Class, or package.module:Class.")
+TASKS_DIR = click.option("--tasks-dir", type=FOLDER, help="A folder of your own task cards.")
+MODEL_PATH = click.option("--model-path", type=FOLDER, help="Local checkpoint folder for a model from the hub.")
+STORE = click.option("--store", type=FOLDER, help="Where vectors are kept.  [default: user cache]")
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+DEBUG = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 
 
 def _names(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -22,7 +28,7 @@ def _names(context: click.Context, parameter: click.Parameter, values: tuple[str
 @click.command(
     "eval", epilog="\b\nExample:\n  xqgbench eval --model mine.py:MyRetriever --augment xqg --languages fi,ja"
 )
-@click.option("--model", required=True, help="Name ('xqgbench models'), file.py:Class, or package.module:Class.")
+@MODEL
 @click.option(
     "--task",
     "task_names",
@@ -50,10 +56,10 @@ def _names(context: click.Context, parameter: click.Parameter, values: tuple[str
 @click.option(
     "--seed", type=click.IntRange(min=0), default=SEED, show_default=True, help="Seed of the significance tests."
 )
-@click.option("--tasks-dir", type=FOLDER, help="A folder of your own task cards.")
-@click.option("--model-path", type=FOLDER, help="Local checkpoint folder for a model from the hub.")
+@TASKS_DIR
+@MODEL_PATH
 @click.option("--output", type=FOLDER, default="results", show_default=True, help="Where results are written.")
-@click.option("--store", type=FOLDER, help="Where vectors are kept.  [default: user cache]")
+@STORE
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON instead of a table.")
 @click.option("--quiet", is_flag=True, help="No progress bars and no notes; only the table.")
 @DEBUG
@@ -122,7 +128,7 @@ def _over(context: click.Context, parameter: click.Parameter, value: str) -> tup
 @click.command(
     epilog="\b\nExample:\n  xqgbench sweep --model e5-small --augment xqg:reduce=mean --over alpha=0,0.1,0.2,0.3"
 )
-@click.option("--model", required=True, help="Name ('xqgbench models'), file.py:Class, or package.module:Class.")
+@MODEL
 @click.option("--task", default="xqg-mini", show_default=True, help="Task.")
 @click.option("--augment", default="xqg", show_default=True, help="Augmentation with its other parameters.")
 @click.option("--over", callback=_over, required=True, metavar="NAME=V1,V2,...", help="What is varied.")
@@ -130,11 +136,11 @@ def _over(context: click.Context, parameter: click.Parameter, value: str) -> tup
     "--folds", type=click.IntRange(min=2), default=5, show_default=True, help="Parts of the cross-validation."
 )
 @click.option("--seed", type=click.IntRange(min=0), default=SEED, show_default=True, help="Seed of folds and tests.")
-@click.option("--tasks-dir", type=FOLDER, help="A folder of your own task cards.")
-@click.option("--model-path", type=FOLDER, help="Local checkpoint folder for a model from the hub.")
+@TASKS_DIR
+@MODEL_PATH
 @click.option("--output", type=FOLDER, default="results", show_default=True, help="Where the curve is written.")
-@click.option("--store", type=FOLDER, help="Where vectors are kept.  [default: user cache]")
-@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@STORE
+@AS_JSON
 @DEBUG
 def sweep(
     model: str,
@@ -176,7 +182,7 @@ def sweep(
 
 
 @click.command(epilog="\b\nExample:\n  xqgbench models --json")
-@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@AS_JSON
 @DEBUG
 def models(as_json: bool, debug: bool) -> None:
     """List the retrievers known by name."""

@@ -137,14 +137,13 @@ def _other_measures(found: Evaluation, main: str) -> Table:
         label = f"+{found.augmented.details['augmentation']['name']}"
         columns += [(label, "right"), ("difference", "right"), ("p, uncorrected", "right")]
     table = new_table(*columns)
-    for measure in found.plain.measures:
+    for measure in (name for name in found.plain.measures if name != main):
         cells = [f"{found.plain.macro(measure):.4f}"]
         if found.augmented:
             row = found.comparisons[measure].macro
             assert row is not None  # as the result is complete
             cells += [f"{row.after:.4f}", f"{row.difference:+.4f}", p_text(row.p)]
-        if measure != main:
-            table.add_row(measure, *cells)
+        table.add_row(measure, *cells)
     return table
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from xqgbench.cli.commands import DEBUG, FOLDER
+from xqgbench.cli.commands import AS_JSON, DEBUG, FOLDER, TASKS_DIR
 
 
 @click.group(invoke_without_command=True, epilog="\b\nExample:\n  xqgbench tasks --tasks-dir my-tasks")
-@click.option("--tasks-dir", type=FOLDER, help="A folder of your own task cards.")
-@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@TASKS_DIR
+@AS_JSON
 @DEBUG
 @click.pass_context
 def tasks(context: click.Context, tasks_dir: Path | None, as_json: bool, debug: bool) -> None:
@@ -34,7 +34,7 @@ def tasks(context: click.Context, tasks_dir: Path | None, as_json: bool, debug: 
 
 @tasks.command("check", epilog="\b\nExample:\n  xqgbench tasks check my-task --tasks-dir my-tasks")
 @click.argument("name")
-@click.option("--tasks-dir", type=FOLDER, help="A folder of your own task cards.")
+@TASKS_DIR
 @click.option(
     "--passages",
     type=click.IntRange(min=1),
@@ -43,7 +43,7 @@ def tasks(context: click.Context, tasks_dir: Path | None, as_json: bool, debug: 
     help="How many passages of a collection are looked at.",
 )
 @click.option("--all", "everything", is_flag=True, help="List every finding, not the first few of each check.")
-@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@AS_JSON
 @DEBUG
 @click.pass_context
 def check(
@@ -77,7 +77,7 @@ def check(
 @click.argument("name")
 @click.option("--results", type=FOLDER, default="results", show_default=True, help="Where results are.")
 @click.option("--depth", type=click.IntRange(min=1), default=3, show_default=True, help="Ranks looked at.")
-@click.option("--tasks-dir", type=FOLDER, help="A folder of your own task cards.")
+@TASKS_DIR
 @DEBUG
 def pool(name: str, results: Path, depth: int, tasks_dir: Path | None, debug: bool) -> None:
     """List what is not judged: passages that a result ranks high, or that hold an accepted answer.
