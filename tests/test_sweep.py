@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import Bigrams, TaskWriter
 from tests.test_results import MEASURE, made
 from xqgbench.cli import main
-from xqgbench.errors import InvalidParameter, UnknownName
+from xqgbench.errors import InvalidParameter, ResultError, UnknownName
 from xqgbench.evaluation import evaluate
 from xqgbench.significance import deal
 from xqgbench.sweep import cross_validate, file_name, sweep
@@ -138,6 +138,13 @@ def test_the_same_curve_is_left_as_it_is_and_another_one_replaced(write_task: Ta
         path.write_text(damage, encoding="utf-8")
         found.save(tmp_path / "results")
         assert json.loads(path.read_text(encoding="utf-8")) == json.loads(json.dumps(found.describe()))
+
+
+def test_a_place_that_cannot_be_written_is_named(write_task: TaskWriter, tmp_path: Path) -> None:
+    found = sweep(Bigrams(), "alpha", VALUES, "small", folds=2, tasks_dir=write_task())
+    (tmp_path / "results").write_text("a file", encoding="utf-8")
+    with pytest.raises(ResultError, match=r"the curve cannot be written to .*sweeps.*--output DIR"):
+        found.save(tmp_path / "results")
 
 
 def test_other_values_never_replace_a_curve_and_long_lists_have_short_names() -> None:

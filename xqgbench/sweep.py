@@ -20,7 +20,7 @@ import numpy as np
 
 from xqgbench import provenance, registry, results, tasks
 from xqgbench.comparison import DEFAULT_SEED, Comparison, compare
-from xqgbench.errors import InvalidParameter
+from xqgbench.errors import InvalidParameter, ResultError
 from xqgbench.evaluation import DEFAULT_DEPTH, check, prepare
 from xqgbench.files import write_atomically
 from xqgbench.results import Result
@@ -78,13 +78,22 @@ class Sweep:
         """Write ``<output>/<task>/sweeps/<name>.json``, see ``file_name``, and return its path.
 
         A file that holds this very curve is left as it is, whatever its date and platform.
+
+        Raises:
+            ResultError: it cannot be written.
         """
         folds, seed, depth = len(self.chosen), self.comparison.seed, self.plain.depth
         name = file_name(self.plain.system, self.augment, self.parameter, self.values, folds, seed, depth)
         path = Path(output) / self.plain.task / "sweeps" / name
         text = json.dumps(self.describe(), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-        if not _holds(path, json.loads(text)):
+        if _holds(path, json.loads(text)):
+            return path
+        try:
             write_atomically(path, text.encode())
+        except OSError as error:
+            raise ResultError(
+                f"the curve cannot be written to {path}: {error.strerror or error}. Name another place with --output DIR."
+            ) from None
         return path
 
 
