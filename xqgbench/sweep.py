@@ -92,7 +92,8 @@ class Sweep:
             write_atomically(path, text.encode())
         except OSError as error:
             raise ResultError(
-                f"the curve cannot be written to {path}: {error.strerror or error}. Name another place with --output DIR."
+                f"the curve cannot be written to {path}: {error.strerror or error}. Name another place with "
+                f"--output DIR."
             ) from None
         return path
 
