@@ -56,15 +56,20 @@ def progress(hidden: bool) -> Iterator[Progress]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-        known: dict[str, Any] = {}
+    bars = Bars(*columns, console=Console(stderr=True), transient=True)
+    known: dict[str, Any] = {}
 
-        def report(what: str, done: int, total: int | None) -> None:
-            if what not in known:
-                known[what] = bars.add_task(what, total=total)
-            bars.update(known[what], completed=done, total=total)
+    def report(what: str, done: int, total: int | None) -> None:
+        bars.start()  # at the first report, so that an error before it leaves no empty line; later ones do nothing
+        if what not in known:
+            known[what] = bars.add_task(what, total=total)
+        bars.update(known[what], completed=done, total=total)
 
+    try:
         yield report
+    finally:
+        if known:
+            bars.stop()
 
 
 def evaluation(found: Evaluation) -> None:
@@ -219,7 +224,7 @@ def sweep(found: Sweep, path: Path, as_json: bool) -> None:
     measure = plain.main_measure
     console.print(Text(f"\n{plain.task} {plain.task_version}, {plain.system}+{found.augment}, {measure}", style="bold"))
     table = new_table((found.parameter, "left"), ("macro", "right"), *[(lang, "right") for lang in plain.languages])
-    rows = [("plain", plain), *zip(found.values, found.points, strict=True), ("cross-validated", found.cross_validated)]
+    rows = [("plain", plain), *zip(found.values, found.points, strict=True), ("chosen", found.cross_validated)]
     for name, result in rows:
         means = [f"{result.mean(language, measure):.4f}" for language in plain.languages]
         last = name == "plain" or result is found.points[-1]
@@ -229,7 +234,8 @@ def sweep(found: Sweep, path: Path, as_json: bool) -> None:
     assert macro is not None  # a sweep is over all languages
     from xqgbench.comparison import p_text
 
-    console.print(f"chosen on the other folds: {found.parameter} = {', '.join(found.chosen)}")
+    folds = ", ".join(found.chosen)
+    console.print(f"chosen: each question at the {found.parameter} that is best on the other folds ({folds})")
     console.print(
         f"cross-validated against plain: {macro.difference:+.4f} [{macro.low:+.4f}, {macro.high:+.4f}], "
         f"p {p_text(macro.p)}"
