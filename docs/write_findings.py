@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import re
@@ -18,6 +19,7 @@ import numpy as np
 from xqgbench import results, significance, tasks
 from xqgbench.comparison import DEFAULT_SEED, p_text, paired
 from xqgbench.files import write_atomically
+from xqgbench.leaderboard import markdown
 from xqgbench.results import Result
 from xqgbench.sweep import file_name
 from xqgbench.validation import frames
@@ -39,6 +41,7 @@ PAPER = 35 * 0.01 / (1 - 0.01 + 35 * 0.01)
 OLD_NUMBER, OLD_FAMILIES = 3, 16
 
 
+@functools.cache
 def system(name: str) -> Result:
     return results.read_result(ROOT / "results" / TASK / name)
 
@@ -47,6 +50,7 @@ def summary(name: str) -> dict[str, Any]:
     return results.read_summary(ROOT / "results" / TASK / name)
 
 
+@functools.cache
 def curve(model: str, setting: str) -> dict[str, Any]:
     path = ROOT / "results" / TASK / "sweeps" / file_name(model, SETTINGS[setting], "alpha", ALPHAS)
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -54,8 +58,7 @@ def curve(model: str, setting: str) -> dict[str, Any]:
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    head, *body = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([head, "|" + "---|" * len(rows[0]), *body])
+    return "\n".join(markdown.table(rows))
 
 
 def systems() -> str:
@@ -189,14 +192,13 @@ def _split(name: str, parts: Mapping[str, Callable[[str], bool]]) -> str:
 
 def _questions_of_0_2() -> set[str]:
     """Their ids: number 1 to 3 in the first 16 families, in the order of the passages."""
-    passages = (PAGE.parent / "passages.jsonl").read_text(encoding="utf-8").split("\n")
-    families = list(dict.fromkeys(json.loads(line)["docid"].rpartition("-")[0] for line in passages if line))
-    questions = (PAGE.parent / "questions.jsonl").read_text(encoding="utf-8").split("\n")
+    task = tasks.open_task(TASK)
+    families = list(dict.fromkeys(passage.id.rpartition("-")[0] for passage in task.passages(task.card.languages[0])))
     found = set()
-    for record in (json.loads(line) for line in questions if line):
-        _, family, number = record["id"].split("-")
+    for query in (query for language in task.card.languages for query in task.queries(language)):
+        _, family, number = query.id.split("-")
         if family in families[:OLD_FAMILIES] and int(number) <= OLD_NUMBER:
-            found.add(record["id"])
+            found.add(query.id)
     return found
 
 
@@ -280,9 +282,10 @@ def figure() -> bytes:
 
 
 if __name__ == "__main__":
-    stale = [page.name for page in PAGES if page.read_text(encoding="utf-8") != filled(page)]
+    made = {page: filled(page) for page in PAGES}
     if "--check" in sys.argv:
+        stale = [page.name for page, text in made.items() if page.read_text(encoding="utf-8") != text]
         sys.exit(f"out of date, run make findings: {', '.join(stale)}" if stale else 0)
-    for page in PAGES:
-        write_atomically(page, filled(page).encode())
+    for page, text in made.items():
+        write_atomically(page, text.encode())
     write_atomically(FIGURE, figure())

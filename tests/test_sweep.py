@@ -14,10 +14,15 @@ from tests.test_results import MEASURE, made
 from xqgbench.cli import main
 from xqgbench.errors import InvalidParameter, ResultError, UnknownName
 from xqgbench.evaluation import evaluate
+from xqgbench.results import Result
 from xqgbench.significance import deal
-from xqgbench.sweep import cross_validate, file_name, sweep
+from xqgbench.sweep import cross_validate, deal_clusters, file_name, sweep
 
 VALUES = ("0", "0.2", "0.9")
+
+
+def validated_over(points: list[Result], folds: int, seed: int) -> tuple[list[int], Result]:
+    return cross_validate(points, deal_clusters(points[0].clusters, points[0].languages, folds, seed))
 
 
 def test_each_point_is_the_evaluation_of_its_value(write_task: TaskWriter) -> None:
@@ -49,7 +54,7 @@ def test_a_question_is_scored_at_the_value_that_the_other_folds_choose() -> None
         replace(made({"fi": values[:6], "ja": values[6:]}, f"mine+xqg:alpha={i}"), main_measure=MEASURE)
         for i, values in enumerate((first, second))
     ]
-    chosen, validated = cross_validate(points, 3, 7)
+    chosen, validated = validated_over(points, 3, 7)
     for fold in range(3):
         kept = [[v for v, own in zip(values, fold_of, strict=True) if own != fold] for values in (first, second)]
         assert chosen[fold] == int(np.mean(kept[1]) > np.mean(kept[0]))
@@ -64,14 +69,14 @@ def test_a_cluster_is_never_split_between_choosing_and_scoring() -> None:
     points = [
         replace(made({"fi": [a] * 4, "ja": [a] * 4}, "m+xqg", clusters), main_measure=MEASURE) for a in (0.1, 0.2)
     ]
-    chosen, validated = cross_validate(points, 4, 1)
+    chosen, validated = validated_over(points, 4, 1)
     assert chosen == [1, 1, 1, 1]
     assert validated.macro(MEASURE) == pytest.approx(0.2)
 
 
 def test_the_first_of_equal_values_is_chosen() -> None:
     points = [replace(made({"fi": [0.5] * 6}, "m+xqg"), main_measure=MEASURE) for _ in range(3)]
-    assert cross_validate(points, 3, 1)[0] == [0, 0, 0]
+    assert validated_over(points, 3, 1)[0] == [0, 0, 0]
 
 
 @pytest.mark.parametrize("folds", [2, 3, 5])
@@ -90,8 +95,13 @@ def test_fewer_than_two_values_are_refused(write_task: TaskWriter, values: tuple
 
 
 def test_more_folds_than_clusters_are_refused(write_task: TaskWriter) -> None:
+    retriever = Bigrams()
     with pytest.raises(InvalidParameter, match="9 folds cannot be made of 4 clusters"):
-        sweep(Bigrams(), "alpha", VALUES, "small", folds=9, tasks_dir=write_task())
+        sweep(retriever, "alpha", VALUES, "small", folds=9, tasks_dir=write_task())
+    assert retriever.calls == 0
+    with pytest.raises(UnknownName, match="language of generated queries in small 'xx'"):
+        sweep(retriever, "languages", ("fi", "xx"), "small", folds=2, tasks_dir=write_task())
+    assert retriever.calls == 0
 
 
 def test_a_value_or_parameter_that_does_not_exist_is_refused_before_anything_is_encoded(write_task: TaskWriter) -> None:
@@ -119,7 +129,7 @@ def test_the_command_prints_and_writes_the_curve(
     for point in kept["points"]:
         assert f"{point['measures']['nDCG@10']['macro']:.4f}" in out
     assert kept["provenance"]["command"] == (
-        "xqgbench sweep --model mine.py:Bigrams --task small --augment xqg --over alpha=0,0.5"
+        "xqgbench sweep --model mine.py:Bigrams --task small --augment xqg --folds 2 --over alpha=0,0.5"
     )
     assert main([*words, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["points"] == kept["points"]

@@ -35,7 +35,7 @@ class Row:
         significant: ``p_corrected`` is at most 0.05.
         attainable: so few clusters could still give a corrected p <= 0.05, were all other languages more significant.
         detectable: the smallest true difference that would be found with 80 % power after correction; see
-            ``significance.smallest_detectable``. None where there are too few clusters to say.
+            ``significance.smallest_detectable``. None where the clusters do not say.
         t_test_p: the paired t-test over queries, the paper's test, which takes all queries to be independent; None for
             ``macro``, which is no mean over queries.
     """

@@ -159,8 +159,7 @@ def check(
     wanted = card.query_languages if not languages or set(card.languages) <= set(languages) else languages
     chosen = tuple(language for language in card.query_languages if language in wanted)
     for language in chosen:
-        if language in card.languages:
-            augmentation.index(task, language)
+        _served(task, augmentation, language)
         judgements = task.judgements(language)
         if not task.queries(language):
             raise DataError(f"there is no query in '{language}', which is a language of the card.", card.name)
@@ -189,7 +188,7 @@ class Prepared:
         """Evaluate with an augmentation; what was encoded before is taken from the store."""
         card, info = self.task.card, self.retriever.info
         started, encoded_before, encoding_before = time.perf_counter(), self.encoder.encoded, self.encoder.seconds
-        asked = tuple(language for language in self.languages if self._served(augmentation, language))
+        asked = tuple(language for language in self.languages if _served(self.task, augmentation, language))
         runs = self._runs(augmentation, asked)
         measures = [known_measures.parse(name) for name in card.measures]
         hits: dict[str, dict[str, FirstHit]] = {}
@@ -231,16 +230,6 @@ class Prepared:
             hits=hits,
         )
 
-    def _served(self, augmentation: Augmentation, language: str) -> bool:
-        """Whether the augmentation can be evaluated there; a control language may lack what it needs, others not."""
-        try:
-            augmentation.index(self.task, language)
-        except UnknownName:
-            if language in self.task.card.languages:
-                raise
-            return False
-        return True
-
     def _runs(self, augmentation: Augmentation, languages: Sequence[str]) -> dict[str, Run]:
         """Rankings per language; languages that search the same vectors do it in one pass."""
         groups: dict[tuple[str, str], list[str]] = {}
@@ -266,6 +255,17 @@ class Prepared:
             collection: {p.id: p.text for p in self.task.passages(one[collection]) if p.id in ids}
             for collection, ids in wanted.items()
         }
+
+
+def _served(task: Task, augmentation: Augmentation, language: str) -> bool:
+    """Whether the augmentation can be evaluated there; a control language may lack what it needs, others not."""
+    try:
+        augmentation.index(task, language)
+    except UnknownName:
+        if language in task.card.languages:
+            raise
+        return False
+    return True
 
 
 def _retrieved(rankings: Iterable[Ranking]) -> set[str]:

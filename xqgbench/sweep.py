@@ -41,6 +41,7 @@ class Sweep:
         chosen: the value chosen for each fold.
         cross_validated: every question at the value chosen without it.
         comparison: ``cross_validated`` against ``plain``, main measure.
+        signature: that of the points, with what was varied in the place of its value.
     """
 
     augment: str
@@ -51,12 +52,13 @@ class Sweep:
     chosen: tuple[str, ...]
     cross_validated: Result
     comparison: Comparison
+    signature: str
 
     def describe(self) -> dict[str, Any]:
         """JSON-ready: means of every measure at every value, the choices, the comparison, and the provenance."""
         plain = self.plain
         return {
-            "signature": plain.signature.replace("|augment:none|", f"|augment:{self.augment} over {self.parameter}|"),
+            "signature": self.signature,
             "task": plain.details["task"],
             "retriever": plain.details["retriever"],
             "provenance": plain.details["provenance"],
@@ -123,11 +125,16 @@ def file_name(
     listed = ",".join(values)
     if len(listed) > 100:
         listed = f"{values[0]}..{values[-1]}-{hashlib.sha256(listed.encode()).hexdigest()[:8]}"
-    usual = {"folds": FOLDS, "seed": DEFAULT_SEED, "depth": DEFAULT_DEPTH}
-    other = {"folds": folds, "seed": seed, "depth": depth}
     parts = [results.plain_name(f"{system}+{augment}"), results.plain_name(f"{parameter}={listed}")]
-    parts += [f"{name}={value}" for name, value in other.items() if value != usual[name]]
+    parts += [f"{name}={value}" for name, value in _unusual(folds, seed, depth).items()]
     return "@".join(parts) + ".json"
+
+
+def _unusual(folds: int, seed: int, depth: int) -> dict[str, int]:
+    """The settings that differ from their defaults."""
+    usual = {"folds": FOLDS, "seed": DEFAULT_SEED, "depth": DEFAULT_DEPTH}
+    given = {"folds": folds, "seed": seed, "depth": depth}
+    return {name: value for name, value in given.items() if value != usual[name]}
 
 
 def means(result: Result) -> dict[str, Any]:
@@ -174,18 +181,21 @@ def sweep(
     opened = tasks.open_task(task, tasks_dir)
     specs = [f"{augment}{',' if ':' in augment else ':'}{parameter}={value}" for value in values]
     augmentations = [registry.augmentation(spec) for spec in specs]
-    languages = check(opened, augmentations[0], None, depth)
+    for augmentation in augmentations:  # whatever is wrong with the last is found before the first is evaluated
+        languages = check(opened, augmentation, None, depth)
     retriever = registry.retriever(model, model_path)
     named = model if isinstance(model, str) else retriever.info.name
-    command = provenance.command(named, opened.card.name, augment, (), {}, "sweep")
+    command = provenance.command(named, opened.card.name, augment, (), _unusual(folds, seed, depth), "sweep")
     command += f" --over {parameter}={','.join(values)}"
     prepared = prepare(retriever, opened, languages, depth, command, store, progress)
+    dealt = deal_clusters(prepared.clusters, opened.card.languages, folds, seed)
     plain = prepared.result(registry.augmentation("none"))
     points: list[Result] = []
     for augmentation in augmentations:
         progress(f"{parameter}", len(points), len(values))
         points.append(prepared.result(augmentation))
-    chosen, validated = cross_validate(points, folds, seed)
+    chosen, validated = cross_validate(points, dealt)
+    varied = {"name": f"{augment} over {parameter}"}
     return Sweep(
         augment,
         parameter,
@@ -195,24 +205,33 @@ def sweep(
         tuple(values[i] for i in chosen),
         validated,
         compare(plain, validated, plain.main_measure, seed),
+        provenance.signature(opened.card, languages, prepared.encoder.identity, varied, depth),
     )
 
 
-def cross_validate(points: Sequence[Result], folds: int, seed: int) -> tuple[list[int], Result]:
-    """The point chosen for each fold, and a result that scores every query with the point chosen without it.
+def deal_clusters(
+    clusters: Mapping[str, Mapping[str, int]], languages: Sequence[str], folds: int, seed: int
+) -> dict[str, dict[str, int]]:
+    """language -> query id -> fold, numbered from 0; queries of one cluster are never apart.
 
     Raises:
         InvalidParameter: fewer than two folds, or fewer clusters than folds.
     """
+    numbers = sorted({number for language in languages for number in clusters[language].values()})
+    if not 2 <= folds <= len(numbers):
+        raise InvalidParameter(f"{folds} folds cannot be made of {len(numbers)} clusters; give 2 to {len(numbers)}.")
+    fold_of = dict(zip(numbers, deal(len(numbers), folds, seed).tolist(), strict=True))
+    return {lang: {query: fold_of[number] for query, number in clusters[lang].items()} for lang in languages}
+
+
+def cross_validate(points: Sequence[Result], folded: Mapping[str, Mapping[str, int]]) -> tuple[list[int], Result]:
+    """The point chosen for each fold, and a result that scores every query with the point chosen without it.
+
+    Args:
+        folded: language -> query id -> fold, from ``deal_clusters``.
+    """
     first = points[0]
-    clusters = sorted({number for language in first.languages for number in first.clusters[language].values()})
-    if not 2 <= folds <= len(clusters):
-        raise InvalidParameter(f"{folds} folds cannot be made of {len(clusters)} clusters; give 2 to {len(clusters)}.")
-    fold_of = dict(zip(clusters, deal(len(clusters), folds, seed), strict=True))
-    folded = {
-        language: {query: int(fold_of[cluster]) for query, cluster in first.clusters[language].items()}
-        for language in first.languages
-    }
+    folds = 1 + max(fold for own in folded.values() for fold in own.values())
     chosen = [int(np.argmax([_macro_without(point, fold, folded) for point in points])) for fold in range(folds)]
     scores = {
         language: {

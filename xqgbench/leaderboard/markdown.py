@@ -51,14 +51,14 @@ def _scores(board: Board) -> list[str]:
         means = board.means(entry)
         macro = f"**{result.macro(board.measure):.4f}**"
         rows.append([str(entry.rank), escape(result.system), macro, *means, escape(entry.domain), escape(entry.source)])
-    return _table(rows)
+    return table(rows)
 
 
 def _measures(board: Board) -> list[str]:
     measures = board.entries[0].result.measures
     head = ["System", *map(escape, measures)]
     results = [entry.result for entry in board.entries]
-    return _table([head, *([escape(r.system), *(f"{r.macro(m):.4f}" for m in measures)] for r in results)])
+    return table([head, *([escape(r.system), *(f"{r.macro(m):.4f}" for m in measures)] for r in results)])
 
 
 def _differences(board: Board, entries: Sequence[Entry]) -> list[str]:
@@ -78,14 +78,15 @@ def _differences(board: Board, entries: Sequence[Entry]) -> list[str]:
                 *(_marked(row) for row in compared.rows),
             ]
         )
-    return _table(rows)
+    return table(rows)
 
 
 def _marked(row: Row) -> str:
     return f"{row.difference:+.4f}" + (r"\*" if row.significant else "")
 
 
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a Markdown table; the first row is its head, cells are escaped already."""
     head, *body = ["| " + " | ".join(row) + " |" for row in rows]
     return [head, "|" + "---|" * len(rows[0]), *body]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -47,8 +46,5 @@ class Report:
 
     def describe(self) -> dict[str, Any]:
         """JSON-ready."""
-        return {"task": self.task, "version": self.version, "passed": self.passed, "checks": _plain(self.outcomes)}
-
-
-def _plain(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
-    return [asdict(outcome) for outcome in outcomes]
+        checks = [asdict(outcome) for outcome in self.outcomes]
+        return {"task": self.task, "version": self.version, "passed": self.passed, "checks": checks}

@@ -27,7 +27,6 @@ class _Texts:
     """Everything looked at. Generated queries are (id, text) per language; passages stand per collection."""
 
     task: Task
-    limits: Limits
     queries: dict[str, Sequence[Query]]
     judgements: dict[str, Judgements]
     passages: dict[str, dict[str, Passage]] = field(default_factory=dict)
@@ -40,15 +39,29 @@ class _Texts:
             for query in queries:
                 yield language, query.id, query.text
 
+    def made(self) -> Iterator[tuple[str, str, str]]:
+        """Language, id and text of every generated query."""
+        return ((language, id_, text) for language, own in self.generated.items() for id_, text in own)
+
     def all_queries(self) -> Iterator[tuple[str, str, str]]:
         """Language, id and text of every test question and every generated query."""
-        yield from self.asked()
-        for language, own in self.generated.items():
-            for id_, text in own:
-                yield language, id_, text
+        return itertools.chain(self.asked(), self.made())
 
     def all_passages(self) -> Iterator[Passage]:
         return itertools.chain.from_iterable(own.values() for own in self.passages.values())
+
+    @property
+    def limits(self) -> Limits:
+        return self.task.card.limits
+
+    @property
+    def counted_queries(self) -> int:
+        return sum(map(len, self.queries.values())) + sum(map(len, self.generated.values()))
+
+    @property
+    def counted(self) -> int:
+        """How many questions, generated queries and passages there are."""
+        return self.counted_queries + sum(map(len, self.passages.values()))
 
 
 def check(task: Task, passages: int = PASSAGES, progress: Progress = silent) -> Report:
@@ -72,7 +85,6 @@ def _read(task: Task, most: int, progress: Progress) -> _Texts:
     languages = task.card.query_languages
     found = _Texts(
         task,
-        task.card.limits,
         {language: task.queries(language) for language in languages},
         {language: task.judgements(language) for language in languages},
     )
@@ -104,12 +116,10 @@ def _schema(found: _Texts) -> Outcome:
 def _hygiene(found: _Texts) -> Outcome:
     problems = [Problem(id_, flaw) for _, id_, text in found.all_queries() for flaw in of_text.flaws(text)]
     for passage in found.all_passages():
-        problems += [Problem(passage.id, flaw) for text in (passage.title, passage.text) for flaw in _flaws(text)]
-    return Outcome("text", _count(found.all_queries()) + _count(found.all_passages()), tuple(problems))
-
-
-def _flaws(text: str) -> list[str]:
-    return of_text.flaws(text) if text else []  # a title may be empty
+        problems += [
+            Problem(passage.id, flaw) for text in (passage.title, passage.text) for flaw in of_text.flaws(text)
+        ]
+    return Outcome("text", found.counted, tuple(problems))
 
 
 def _lengths(found: _Texts) -> Outcome:
@@ -126,7 +136,7 @@ def _lengths(found: _Texts) -> Outcome:
     for id_, answer in _answers(found):
         if len(answer.split()) > limits.answer_words:
             problems.append(Problem(id_, f"answer '{answer}' has more than {limits.answer_words} words"))
-    return Outcome("length", _count(found.all_queries()) + _count(found.all_passages()), tuple(problems))
+    return Outcome("length", found.counted, tuple(problems))
 
 
 def _script(found: _Texts) -> Outcome:
@@ -142,7 +152,7 @@ def _script(found: _Texts) -> Outcome:
             problems.append(
                 Problem(id_, f"{foreign} letters of a third script, neither {language}'s nor Latin: {text}")
             )
-    return Outcome("script", _count(found.all_queries()), tuple(problems))
+    return Outcome("script", found.counted_queries, tuple(problems))
 
 
 def _language(found: _Texts) -> Outcome:
@@ -172,10 +182,10 @@ def _answers_stand(found: _Texts) -> Outcome:
     looked = elsewhere = 0
     for language, judged in found.judgements.items():
         passages = found.passages[found.task.collection(language)]
-        questions = {query.id: query.text for query in found.queries[language]}
+        questions = {query.id: of_text.normalised(query.text) for query in found.queries[language]}
         for id_, answers in judged.answers.items():
             wanted = countable(answers)
-            given = [a for a in wanted if of_text.normalised(a) in of_text.normalised(questions[id_])]
+            given = [a for a in wanted if of_text.normalised(a) in questions[id_]]
             doubts += [Problem(id_, f"the question holds its answer '{answer}'") for answer in given]
             grades = judged.qrels.get(id_)
             if not grades or not wanted:
@@ -199,7 +209,7 @@ def _duplicates(found: _Texts) -> Outcome:
     doubts: list[Problem] = []  # a generator that samples may well ask one thing twice
     for listed, kind, texts in (
         (problems, "question", found.asked()),
-        (doubts, "generated query", _generated(found)),
+        (doubts, "generated query", found.made()),
     ):
         first: dict[tuple[str, str], str] = {}
         for language, id_, text in texts:
@@ -212,8 +222,7 @@ def _duplicates(found: _Texts) -> Outcome:
             earlier = seen.setdefault(of_text.normalised(passage.text), passage.id)
             if earlier != passage.id:
                 problems.append(Problem(passage.id, f"the same text as passage {earlier}"))
-    looked = _count(found.all_queries()) + _count(found.all_passages())
-    return Outcome("duplicates", looked, tuple(problems), tuple(doubts))
+    return Outcome("duplicates", found.counted, tuple(problems), tuple(doubts))
 
 
 def _leakage(found: _Texts) -> Outcome:
@@ -256,16 +265,8 @@ def _frames(found: _Texts) -> Outcome:
     return Outcome("frames", looked, tuple(problems), note=note)
 
 
-def _generated(found: _Texts) -> Iterator[tuple[str, str, str]]:
-    return ((language, id_, text) for language, own in found.generated.items() for id_, text in own)
-
-
 def _answers(found: _Texts) -> Iterator[tuple[str, str]]:
     return ((id_, a) for judged in found.judgements.values() for id_, own in judged.answers.items() for a in own)
-
-
-def _count(items: Iterator[object]) -> int:
-    return sum(1 for _ in items)
 
 
 CHECKS: Mapping[str, Callable[[_Texts], Outcome]] = {
