@@ -58,6 +58,16 @@ def bigrams() -> Bigrams:
     return Bigrams()
 
 
+class LocalFiles(dict[str, Path]):
+    """One file per source, found where it is said to be; what formats are given, without a card's hashes."""
+
+    def paths(self, key: str, language: str = "") -> tuple[Path, ...]:
+        return (self[key],)
+
+    def here(self, key: str, language: str = "") -> bool:
+        return self[key].is_file()
+
+
 LANGUAGES = ("fi", "ja")
 PASSAGES = [
     {

@@ -16,6 +16,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("types", "errors", "files", "limits"),
     ("fusion", "vectors", "search", "measures", "significance"),
     ("registry", "provenance"),
+    ("cards", "sources", "generated"),
     ("tasks", "store", "results"),
     ("encode", "comparison", "validation"),
     ("evaluation", "leaderboard"),

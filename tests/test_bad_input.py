@@ -137,7 +137,7 @@ BAD_TASKS: dict[str, tuple[dict[str, str], list[str]]] = {
     "empty text": ({"passages": altered(PASSAGES, 2, text="")}, ["passages.jsonl:3:", "'text'", "p2"]),
     "text is a list": ({"passages": altered(PASSAGES, 2, text=["a"])}, ["passages.jsonl:3:", "list", "p2"]),
     "title is a number": ({"passages": altered(PASSAGES, 2, title=3)}, ["passages.jsonl:3:", "'title'", "p2"]),
-    "passage id is a number": ({"passages": altered(PASSAGES, 2, docid=3)}, ["passages.jsonl:3:", "'docid'", "3"]),
+    "passage id is a fraction": ({"passages": altered(PASSAGES, 2, docid=3.5)}, ["passages.jsonl:3:", "'docid'", "3"]),
     "passage id twice": ({"passages": altered(PASSAGES, 3, docid="p0")}, ["passages.jsonl:4:", "'p0'", "line 1"]),
     "passage id ends in NUL": (
         {"passages": jsonl([*PASSAGES, {**PASSAGES[0], "docid": "p0\0"}])},
@@ -373,7 +373,7 @@ def test_a_bad_card_is_named_with_the_field(
         ('path = "qrels.tsv"', 'path = "a/../../qrels.tsv"', ["'qrels'", "leaves the folder"]),
         ('path = "qrels.tsv"', 'path = "/qrels.tsv"', ["'qrels'", "leaves the folder"]),
         ('path = "qrels.tsv"\n', "", ["'qrels'", "path and sha256"]),
-        ('path = "qrels.tsv"', 'path = "qrels.tsv"\nurl = "x"', ["'qrels'", "path and sha256"]),
+        ('path = "qrels.tsv"', 'path = "qrels.tsv"\nurl = "x"', ["'qrels'", "no http or https address"]),
         ('path = "qrels.tsv"', "path = 7", ["'qrels'", "path"]),
         ("[sources.questions]", "[sources.queries]", ["'questions'"]),
         ("[sources.qrels]", "[sources.qrel]", ["'qrel'"]),

@@ -21,8 +21,9 @@ from tests.test_files import contents
 from xqgbench import encode, evaluate
 from xqgbench.encode import Encoder, batched, identity
 from xqgbench.errors import RetrieverError
-from xqgbench.formats.xor_retrieve import XorRetrieve
+from xqgbench.formats.xor_retrieve import open_task as open_xor_retrieve
 from xqgbench.registry import retriever as retriever_of
+from xqgbench.sources import CardFiles
 from xqgbench.store import Store
 from xqgbench.tasks import open_task
 from xqgbench.types import Passage, Task, Vectors
@@ -574,8 +575,8 @@ def test_progress_counts_up_to_the_whole(task: Task, store: Path, monkeypatch: p
 
 def open_counted(task: Task) -> Task:
     """The same task with a card that says how many passages there are."""
-    files = {key: task.card.folder / source.path for key, source in task.card.sources.items()}
-    return XorRetrieve(replace(task.card, expected_passages=4), files)
+    card = replace(task.card, expected_passages=4)
+    return open_xor_retrieve(card, CardFiles(card))
 
 
 def test_nothing_is_encoded_before_it_is_asked_for(task: Task, store: Path) -> None:

@@ -14,12 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import PASSAGES, QUESTIONS, TaskWriter, jsonl
+from tests.conftest import PASSAGES, QUESTIONS, LocalFiles, TaskWriter, jsonl
 from xqgbench import tasks
 from xqgbench.errors import DataError, UnknownName
 from xqgbench.formats import jsonl as lines
 from xqgbench.formats import trec
-from xqgbench.formats.xor_retrieve import XorRetrieve
+from xqgbench.formats.task import FileTask
+from xqgbench.formats.xor_retrieve import open_task as open_xor_retrieve
 from xqgbench.measures.answer_recall import countable
 from xqgbench.types import Passage
 
@@ -40,34 +41,35 @@ def opened(
     questions: str | None = None,
     qrels: str | None = None,
     card: dict[str, str | None] | None = None,
-) -> XorRetrieve:
+) -> FileTask:
     task = tasks.open_task("small", write_task(passages, questions, qrels, card))
-    assert isinstance(task, XorRetrieve)
+    assert isinstance(task, FileTask)
     return task
 
 
-def xor_tydi(write_task: TaskWriter, questions: Path, expected: Mapping[str, int]) -> XorRetrieve:
+def xor_tydi(write_task: TaskWriter, questions: Path, expected: Mapping[str, int]) -> FileTask:
     """XOR-TyDi's own questions, without its collection of 18 million passages."""
     folder = write_task()
     card = replace(tasks.card("small", folder), languages=XOR_LANGUAGES, expected_queries=expected)
-    return XorRetrieve(card, {"questions": questions, "passages": folder / "passages.jsonl"})
+    card = replace(card, sources={key: card.sources[key] for key in ("questions", "passages")})
+    return open_xor_retrieve(card, LocalFiles(questions=questions, passages=folder / "passages.jsonl"))
 
 
 # XOR-TyDi
 
 
 @pytest.fixture
-def dev(shared: Path, write_task: TaskWriter) -> XorRetrieve:
+def dev(shared: Path, write_task: TaskWriter) -> FileTask:
     return xor_tydi(write_task, shared / "xor-tydi" / "xor_dev_retrieve_eng_span_v1_1.jsonl", DEV)
 
 
-def test_the_development_questions_of_xor_tydi_are_all_read(dev: XorRetrieve) -> None:
+def test_the_development_questions_of_xor_tydi_are_all_read(dev: FileTask) -> None:
     counts = {language: len(dev.queries(language)) for language in XOR_LANGUAGES}
     assert counts == DEV
     assert sum(counts.values()) == 2110
 
 
-def test_a_development_question_is_read_as_it_stands(dev: XorRetrieve) -> None:
+def test_a_development_question_is_read_as_it_stands(dev: FileTask) -> None:
     # head -1 xor_dev_retrieve_eng_span_v1_1.jsonl
     first = dev.queries("te")[0]
     assert (first.id, first.language) == ("-1018987027025691298", "te")
@@ -75,7 +77,7 @@ def test_a_development_question_is_read_as_it_stands(dev: XorRetrieve) -> None:
     assert dev.judgements("te").answers[first.id] == ("Portland", "Portland")
 
 
-def test_the_denominators_are_those_of_the_official_script(dev: XorRetrieve) -> None:
+def test_the_denominators_are_those_of_the_official_script(dev: FileTask) -> None:
     counted = {
         language: sum(bool(countable(answers)) for answers in dev.judgements(language).answers.values())
         for language in XOR_LANGUAGES
@@ -84,7 +86,7 @@ def test_the_denominators_are_those_of_the_official_script(dev: XorRetrieve) -> 
     assert sum(counted.values()) == 1928
 
 
-def test_a_task_without_qrels_has_answers_alone(dev: XorRetrieve) -> None:
+def test_a_task_without_qrels_has_answers_alone(dev: FileTask) -> None:
     judged = dev.judgements("ko")
     assert not judged.qrels
     assert list(judged.answers) == [query.id for query in dev.queries("ko")]
@@ -249,7 +251,8 @@ QUESTION = {"id": "a", "question": "q", "answers": ["x"], "lang": "fi"}
     [
         ('{"docid": "a", "title": "t"}', "'text' is missing"),
         ('{"docid": "a", "title": "t", "text": " \\u00a0"}', "'text' is empty"),
-        ('{"docid": 7, "title": "t", "text": "x"}', "'docid' is int, not a string"),
+        ('{"docid": 7.0, "title": "t", "text": "x"}', "'docid' is float, not a string"),
+        ('{"docid": true, "title": "t", "text": "x"}', "'docid' is bool, not a string"),
         ('{"docid": "", "title": "t", "text": "x"}', "'docid' is empty"),
         ('{"docid": "a", "title": ["t"], "text": "x"}', "'title' is list, not a string"),
         ('{"title": "t", "text": "x"}', "'docid' is missing"),
@@ -317,10 +320,9 @@ def test_a_collection_without_passages_is_refused(write_task: TaskWriter) -> Non
 
 
 def test_a_source_that_the_format_does_not_know_is_refused(write_task: TaskWriter) -> None:
-    task = opened(write_task)
-    files = {name: task.card.folder / source.path for name, source in task.card.sources.items()}
+    card = opened(write_task).card
     with pytest.raises(DataError, match="knows no source 'qrel'"):
-        XorRetrieve(task.card, {**files, "qrel": files["qrels"]})
+        open_xor_retrieve(replace(card, sources={**card.sources, "qrel": card.sources["qrels"]}), LocalFiles())
 
 
 @pytest.mark.parametrize("odd", ["p 1", "p\t1", "p\u20281"])
@@ -339,8 +341,8 @@ def test_an_id_with_white_space_is_refused(write_task: TaskWriter, odd: str) -> 
 
 def test_counts_other_than_the_cards_are_refused(write_task: TaskWriter) -> None:
     task = opened(write_task)
-    files = {name: task.card.folder / source.path for name, source in task.card.sources.items()}
-    odd = XorRetrieve(replace(task.card, expected_passages=5, expected_queries={"fi": 3}), files)
+    files = LocalFiles({key: task.card.folder / source.files[0].path for key, source in task.card.sources.items()})
+    odd = open_xor_retrieve(replace(task.card, expected_passages=5, expected_queries={"fi": 3}), files)
     with pytest.raises(DataError, match="4 passages, but the card expects 5"):
         list(odd.passages("fi"))
     with pytest.raises(DataError, match="2 questions in 'fi', but the card expects 3"):

@@ -332,7 +332,7 @@ def test_the_committed_page_is_the_one_that_the_committed_results_make(tmp_path:
 def test_committed_results_are_about_the_tasks_as_they_stand(folder: Path) -> None:
     found, card = results.read_result(folder), tasks.card(folder.parent.name)
     assert found.details["task"]["card_sha256"] == card.sha256
-    assert found.details["task"]["sources"] == {key: source.sha256 for key, source in card.sources.items()}
+    assert found.details["task"]["sources"] == {key: source.files[0].sha256 for key, source in card.sources.items()}
     assert folder.name == results.folder_name(found, 100)
 
 

@@ -19,7 +19,7 @@ from xqgbench import registry
 from xqgbench.augmentations.plain import Plain
 from xqgbench.augmentations.xqg import XQG
 from xqgbench.errors import InvalidParameter, UnknownName, UsageError
-from xqgbench.formats.xor_retrieve import XorRetrieve
+from xqgbench.formats.xor_retrieve import open_task as open_xor_retrieve
 from xqgbench.fusion import Fusion
 from xqgbench.types import RetrieverInfo
 
@@ -412,9 +412,9 @@ def test_an_augmentation_that_does_not_exist_is_refused(spec: str, said: str) ->
 
 
 def test_a_format_is_named_by_its_name() -> None:
-    assert registry.format_class("xor-retrieve") is XorRetrieve
+    assert registry.task_format("xor-retrieve") is open_xor_retrieve
     with pytest.raises(UnknownName, match="Did you mean 'xor-retrieve'"):
-        registry.format_class("xor-retreive")
+        registry.task_format("xor-retreive")
 
 
 def test_the_public_info_is_the_one_that_is_asked_for() -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import ROOT, TaskWriter
 from xqgbench import measures, tasks
 from xqgbench.errors import DataError, MissingData, UnknownName
-from xqgbench.types import Source
+from xqgbench.types import Source, SourceFile
 
 
 def changed(folder: Path, before: str, after: str) -> Path:
@@ -86,7 +86,8 @@ def test_a_card_says_what_its_file_says(write_task: TaskWriter) -> None:
     assert (card.expected_passages, dict(card.expected_queries)) == (4, {"fi": 2, "ja": 2})
     assert card.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert card.folder == folder
-    assert card.sources["qrels"] == Source("qrels.tsv", hashlib.sha256((folder / "qrels.tsv").read_bytes()).hexdigest())
+    digest = hashlib.sha256((folder / "qrels.tsv").read_bytes()).hexdigest()
+    assert card.sources["qrels"] == Source((SourceFile("qrels.tsv", digest),), "small")
 
 
 FIELDS = [

@@ -69,7 +69,7 @@ class Encoder:
         return self._stored("queries", text_hash(texts), partial(self._encode_texts, texts, ids, "query"))
 
     def passages(self, language: str) -> Iterator[Chunk]:
-        total, done = self.task.card.expected_passages or None, 0
+        total, done = self.task.card.passages_in(language) or None, 0
         for chunk in batched(self.task.passages(language), CHUNK):
             self._progress("passages", done, total)
             key = text_hash(text for passage in chunk for text in (passage.title, passage.text))
@@ -79,7 +79,7 @@ class Encoder:
 
     def generated(self, language: str, languages: Sequence[str], per_language: int) -> Iterator[GeneratedChunk]:
         aligned = zip(self.task.passages(language), self.task.generated_queries(language), strict=True)
-        total, done = self.task.card.expected_passages * len(languages) or None, 0
+        total, done = self.task.card.passages_in(language) * len(languages) or None, 0
         for chunk in batched(aligned, CHUNK):
             means, counts = {}, {}
             for wanted in languages:

@@ -14,6 +14,8 @@
     └── ResultError                    1   a result folder is unreadable or contradicts itself
 
 Messages are one paragraph: the culprit first (file, line, id), then the reason, then the way out.
+
+``Repaired`` is no error but a warning: something odd in a data-set file that has one certain meaning.
 """
 
 from __future__ import annotations
@@ -27,6 +29,10 @@ class XqgbenchError(Exception):
     """Base of every deliberate error; catch this to catch them all."""
 
     exit_code = 1
+
+
+class Repaired(UserWarning):
+    """A data-set file held something odd whose meaning is certain; it was read as meant, and counted."""
 
 
 class UsageError(XqgbenchError):

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from xqgbench import measures as known_measures
 from xqgbench import provenance, registry, results, tasks
 from xqgbench.comparison import DEFAULT_SEED, Comparison, compare
 from xqgbench.encode import Encoder
-from xqgbench.errors import DataError, InvalidParameter, UnknownName
+from xqgbench.errors import DataError, InvalidParameter, MissingData, UnknownName
 from xqgbench.measures import FirstHit
 from xqgbench.results import Result
 from xqgbench.search import search
@@ -22,10 +23,12 @@ from xqgbench.store import default_root
 from xqgbench.types import (
     Augmentation,
     Progress,
+    Query,
     Ranking,
     Retriever,
     Run,
     Task,
+    TaskCard,
     silent,
 )
 
@@ -76,6 +79,8 @@ def evaluate(
     seed: int = DEFAULT_SEED,
     store: Path | None = None,
     tasks_dir: Path | None = None,
+    data_dir: Path | None = None,
+    generated_queries: Path | None = None,
     model_path: Path | None = None,
     progress: Progress = silent,
     named: str | None = None,
@@ -92,23 +97,30 @@ def evaluate(
         seed: for the significance tests.
         store: root folder of the vector store; by default ``$XQGBENCH_STORE`` or the user's cache folder.
         tasks_dir: a folder of task cards that are looked at before the bundled ones.
+        data_dir: a folder with copies of the task's files.
+        generated_queries: a file whose generated queries take the place of the task's own.
         model_path: local checkpoint folder for a name whose weights are on the hub.
         named: how ``--model`` named the retriever, where ``model`` is the object; goes into the recorded command.
 
     Raises:
         XqgbenchError: see ``xqgbench.errors``; nothing is left half-written.
     """
-    opened = tasks.open_task(task, tasks_dir) if isinstance(task, str) else task
+    opened = tasks.open_task(task, tasks_dir, data_dir, generated_queries) if isinstance(task, str) else task
     augmentation = registry.augmentation(augment)
     chosen = check(opened, augmentation, languages, depth)
     retriever = registry.retriever(model, model_path)
-    usual = {"depth": DEFAULT_DEPTH, "seed": DEFAULT_SEED}
+    usual: dict[str, int | str] = {"depth": DEFAULT_DEPTH, "seed": DEFAULT_SEED, "generated-queries": ""}
+    given: dict[str, int | str] = {
+        "depth": depth,
+        "seed": seed,
+        "generated-queries": opened.card.generated_by.partition("#")[0],
+    }
     command = provenance.command(
         named or (model if isinstance(model, str) else retriever.info.name),
         opened.card.name,
         augmentation.label or "none",
         () if chosen == opened.card.query_languages else chosen,
-        {name: value for name, value in {"depth": depth, "seed": seed}.items() if value != usual[name]},
+        {name: value for name, value in given.items() if value != usual[name]},
     )
     prepared = prepare(retriever, opened, chosen, depth, command, store, progress)
     plain = prepared.result(registry.augmentation("none"))
@@ -134,7 +146,7 @@ def prepare(
         command: goes into the results.
     """
     encoder = Encoder(retriever, task, Path(store) if store else default_root(), progress)
-    return Prepared(task, retriever, encoder, languages, _clusters(task), depth, command, progress)
+    return Prepared(task, retriever, encoder, languages, _clusters(task, languages), depth, command, progress)
 
 
 def check(
@@ -165,6 +177,7 @@ def check(
             raise DataError(f"there is no query in '{language}', which is a language of the card.", card.name)
         for name in known_measures.unjudged(measures, judgements):
             raise DataError(f"{name} judges no query in '{language}': relevant data are missing.", card.name)
+        next(task.passages(language), None)  # a collection that is not here is missed now, not after an hour
         if card.cluster == "passage" and not judgements.qrels:
             raise DataError("cluster = 'passage' needs judged passages (qrels); say cluster = 'query'.", card.name)
     return chosen
@@ -201,14 +214,14 @@ class Prepared:
             seen = self.tokenised.setdefault(self.task.collection(language), {})
             hits[language] = known_measures.answer_hits(measures, runs[language], judged, own, seen)
             scores[language] = known_measures.score(measures, runs[language], judged, hits[language])
-        identity, described = self.encoder.identity, augmentation.description
+        identity, (label, described) = self.encoder.identity, _described(augmentation, card)
         languages = tuple(language for language in asked if language in card.languages)
         return Result(
             task=card.name,
             task_version=card.version,
             card_sha256=card.sha256,
             card_languages=card.languages,
-            system="+".join(filter(None, (info.name, augmentation.label))),
+            system="+".join(filter(None, (info.name, label))),
             languages=languages,
             controls=tuple(language for language in asked if language in card.control_languages),
             complete=languages == card.languages,
@@ -257,6 +270,17 @@ class Prepared:
         }
 
 
+def _described(augmentation: Augmentation, card: TaskCard) -> tuple[str, Mapping[str, Any]]:
+    """Label and description of an augmentation; both say so if the generated queries are not the task's own."""
+    label, described = augmentation.label, augmentation.description
+    if not label or not card.generated_by:
+        return label, described
+    return f"{label}{',' if ':' in label else ':'}queries={card.generated_by}", {
+        **described,
+        "queries": card.generated_by,
+    }
+
+
 def _served(task: Task, augmentation: Augmentation, language: str) -> bool:
     """Whether the augmentation can be evaluated there; a control language may lack what it needs, others not."""
     try:
@@ -272,29 +296,39 @@ def _retrieved(rankings: Iterable[Ranking]) -> set[str]:
     return {passage for ranking in rankings for passage in ranking.passage_ids}
 
 
-def _clusters(task: Task) -> dict[str, dict[str, int]]:
-    """language -> query id -> cluster, over all languages of the card, so that a subset has the same clusters.
+def _clusters(task: Task, languages: Sequence[str]) -> dict[str, dict[str, int]]:
+    """language -> query id -> cluster, so that a subset of languages has the same clusters as all of them.
 
+    Other languages of the card join in where they share a collection with those evaluated and their files are here.
     Control languages are clustered apart, so that their judgements join no clusters of the others.
     """
-    clusters = _clustered(task, task.card.languages, 0)
+    clusters = _clustered(task, task.card.languages, languages, 0)
     first = 1 + max((number for own in clusters.values() for number in own.values()), default=-1)
-    return clusters | _clustered(task, task.card.control_languages, first)
+    return clusters | _clustered(task, task.card.control_languages, languages, first)
 
 
-def _clustered(task: Task, languages: Sequence[str], first: int) -> dict[str, dict[str, int]]:
+def _clustered(task: Task, among: Sequence[str], evaluated: Sequence[str], first: int) -> dict[str, dict[str, int]]:
     """Clusters of the queries in some languages, numbered from ``first``."""
-    keys = [(language, query.id) for language in languages for query in task.queries(language)]
-    if task.card.cluster == "query":
-        numbers = list(range(len(keys)))
-    else:
-        qrels = {language: task.judgements(language).qrels for language in languages}
+    searched = {task.collection(language) for language in evaluated}
+    queries: dict[str, Sequence[Query]] = {}
+    qrels: dict[str, Mapping[str, Mapping[str, int]]] = {}
+    for language in among:
+        if task.collection(language) in searched:
+            try:
+                queries[language] = task.queries(language)
+                qrels[language] = task.judgements(language).qrels if task.card.cluster == "passage" else {}
+            except MissingData:
+                if language in evaluated:
+                    raise
+    keys = [(language, query.id) for language in qrels for query in queries[language]]
+    numbers = list(range(len(keys)))
+    if task.card.cluster == "passage":
         relevant = [
             [f"{task.collection(lang)}\t{p}" for p, grade in qrels[lang].get(query, {}).items() if grade > 0]
             for lang, query in keys
         ]
         numbers = clusters_of(relevant).tolist()
-    clusters: dict[str, dict[str, int]] = {language: {} for language in languages}
+    clusters: dict[str, dict[str, int]] = {language: {} for language in qrels}
     for (language, query), number in zip(keys, numbers, strict=True):
         clusters[language][query] = first + number
     return clusters

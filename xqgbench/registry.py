@@ -14,15 +14,23 @@ import importlib.util
 import re
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import metadata, resources
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from xqgbench.errors import InvalidParameter, UnknownName, UsageError
-from xqgbench.types import Augmentation, ModelCard, Retriever, RetrieverInfo
+from xqgbench.types import Augmentation, Files, ModelCard, Retriever, RetrieverInfo, Task, TaskCard
 
-FORMATS = {"xor-retrieve": "xqgbench.formats.xor_retrieve:XorRetrieve"}
+FORMATS = {
+    "xor-retrieve": "xqgbench.formats.xor_retrieve:open_task",
+    "squad": "xqgbench.formats.squad:open_task",
+    "gold-passages": "xqgbench.formats.gold_passages:open_task",
+    "trec": "xqgbench.formats.collections:open_trec",
+    "beir": "xqgbench.formats.collections:open_beir",
+    "jsonl": "xqgbench.formats.collections:open_jsonl",
+    "ir_datasets": "xqgbench.formats.ir_datasets_ids:open_task",
+}
 AUGMENTATIONS = {"none": "xqgbench.augmentations.plain:Plain", "xqg": "xqgbench.augmentations.xqg:XQG"}
 
 
@@ -93,11 +101,14 @@ def augmentation(spec: str | Augmentation) -> Augmentation:
     return made
 
 
-def format_class(name: str) -> Any:
-    """The class that opens task cards of a format: called with the card and the paths of its sources."""
-    if name not in FORMATS:
-        raise UnknownName("format", name, FORMATS)
-    return import_object(FORMATS[name])
+def task_format(name: str) -> Callable[[TaskCard, Files], Task]:
+    """What opens task cards of a format."""
+    installed = plugins("formats")
+    if name in FORMATS:
+        return cast(Callable[[TaskCard, Files], Task], import_object(FORMATS[name]))
+    if name in installed:
+        return cast(Callable[[TaskCard, Files], Task], installed[name].load())
+    raise UnknownName("format", name, [*FORMATS, *installed])
 
 
 def import_object(spec: str) -> Any:

@@ -162,6 +162,8 @@ def sweep(
     seed: int = DEFAULT_SEED,
     store: Path | None = None,
     tasks_dir: Path | None = None,
+    data_dir: Path | None = None,
+    generated_queries: Path | None = None,
     model_path: Path | None = None,
     progress: Progress = silent,
 ) -> Sweep:
@@ -178,7 +180,7 @@ def sweep(
     """
     if len(dict.fromkeys(values)) != len(values) or len(values) < 2:
         raise InvalidParameter(f"a sweep needs at least two distinct values of {parameter}, not {', '.join(values)}.")
-    opened = tasks.open_task(task, tasks_dir)
+    opened = tasks.open_task(task, tasks_dir, data_dir, generated_queries)
     specs = [f"{augment}{',' if ':' in augment else ':'}{parameter}={value}" for value in values]
     augmentations = [registry.augmentation(spec) for spec in specs]
     for augmentation in augmentations:  # whatever is wrong with the last is found before the first is evaluated

@@ -66,11 +66,64 @@ class Judgements:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """One file of a task: where it is, relative to the card, and the sha256 of its bytes."""
+class SourceFile:
+    """One file of a source.
+
+    Attributes:
+        path: where it is, relative to the card or to the task's folder of downloaded data; it may be compressed there.
+        sha256: hash of its content, decompressed; empty where only ``url`` pins it, by a revision.
+        url: where it can be had; empty if it comes with the card, or has to be got by hand.
+        archive: url of the zip or tar file that holds it as ``path``; empty if there is none.
+        language: the language whose texts it holds; empty if it serves all.
+        aliases: other names that copies of it go by.
+    """
 
     path: str
-    sha256: str
+    sha256: str = ""
+    url: str = ""
+    archive: str = ""
+    language: str = ""
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """All files of one kind (questions, passages, qrels ...) of a task.
+
+    Attributes:
+        files: in reading order.
+        folder: name of the folder below the data directory; tasks that share files share it.
+        revision: commit or version of the data set that ``files`` come from, for people and for results.
+        bytes: size of all of it as downloaded; 0 where unknown.
+        optional: evaluations can do without it (training questions, say).
+    """
+
+    files: tuple[SourceFile, ...]
+    folder: str
+    revision: str = ""
+    bytes: int = 0
+    optional: bool = False
+
+
+class Files(Protocol):
+    """The files of a task on this machine; what formats are given. Each is checked against its hash once."""
+
+    def __contains__(self, key: str) -> bool:
+        """Whether the card has a source of that name."""
+        ...
+
+    def paths(self, key: str, language: str = "") -> Sequence[Path]:
+        """Files of a source, those of ``language`` if it has files per language.
+
+        Raises:
+            MissingData: one of them is not here.
+            DataError: one of them is not the one that the card describes.
+        """
+        ...
+
+    def here(self, key: str, language: str = "") -> bool:
+        """Whether ``paths`` would find all of them."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +138,16 @@ class TaskCard:
         passage_language: the language of the passages; empty if they are in the language of their queries, or mixed.
         cluster: what queries must share to move together in significance tests: ``passage`` (a judged passage) or
             ``query`` (nothing; every query stands for itself).
+        format, settings: how the files are read; the format says which settings it knows.
+        names: language -> what the data set itself calls it, for paths with ``{name}``.
+        homepage: where the data set is explained.
         origin: names of the data sets the questions or passages come from; compared with what a retriever was trained
             on to tell in-domain from out-of-domain.
+        expected_passages: how many there must be, in all collections together; 0 where unknown.
+        expected_collections: language -> number of passages, where each language has a collection of its own.
         expected_queries: language -> number of queries the files must hold.
+        generated_by: the file that ``--generated-queries`` took them from, by its name and the first digits of its
+            sha256; empty where they come with the task.
         limits: bounds that ``xqgbench tasks check`` holds the texts to.
         sha256: hash of the card file.
         folder: the folder that source paths are relative to.
@@ -115,6 +175,15 @@ class TaskCard:
     control_languages: tuple[str, ...] = ()
     passage_language: str = ""
     limits: Limits = field(default_factory=Limits)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+    homepage: str = ""
+    generated_by: str = ""
+    expected_collections: Mapping[str, int] = field(default_factory=dict)
+
+    def passages_in(self, language: str) -> int:
+        """How many passages the collection of a language must hold; 0 where unknown."""
+        return self.expected_collections.get(language, 0) if self.expected_collections else self.expected_passages
 
     @property
     def query_languages(self) -> tuple[str, ...]:
@@ -124,6 +193,8 @@ class TaskCard:
 
 class Task(Protocol):
     """A card opened: its texts and judgements. Formats implement it.
+
+    A language whose files are not here raises ``MissingData``; the others of the task do not depend on it.
 
     ``passages`` and ``generated_queries`` are streams read from disk at each call, in the same order; the collection
     never has to fit in memory.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 import traceback
+import warnings
+from typing import TextIO
 
 import click
 
 from xqgbench.cli.commands import eval_, leaderboard, models, sweep
 from xqgbench.cli.task_commands import tasks
-from xqgbench.errors import XqgbenchError
+from xqgbench.errors import Repaired, XqgbenchError
 
 
 @click.group(
@@ -28,7 +30,13 @@ for _command in (eval_, leaderboard, models, sweep, tasks):
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code: 0 done, 2 wrong usage, 3 something is missing, 1 anything else."""
     words = sys.argv[1:] if arguments is None else arguments
-    debug = "--debug" in words
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", Repaired)
+        warnings.showwarning = _warned
+        return _run(words, "--debug" in words)
+
+
+def _run(words: list[str], debug: bool) -> int:
     try:
         # Outside its standalone mode click returns the code that a command exits with, and None where it just ends.
         return int(xqgbench.main(args=words, prog_name="xqgbench", standalone_mode=False) or 0)
@@ -48,6 +56,18 @@ def main(arguments: list[str] | None = None) -> int:
             return error.exit_code
         _say(f"Error: {type(error).__name__}: {error}. Run again with --debug for the traceback.")
         return 1
+
+
+def _warned(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """What was repaired in a data-set file, in one line; other warnings as Python writes them."""
+    _say(f"Note: {message}" if category is Repaired else warnings.formatwarning(message, category, filename, lineno))
 
 
 def _say(message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import click
@@ -11,6 +12,14 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 #: Options that several commands share.
 MODEL = click.option("--model", required=True, help="Name ('xqgbench models'), file.py:Class, or package.module:Class.")
 TASKS_DIR = click.option("--tasks-dir", type=FOLDER, help="A folder of your own task cards.")
+DATA_DIR = click.option(
+    "--data-dir", type=FOLDER, help="A folder with copies of task files.  [default: $XQGBENCH_DATA, then downloads]"
+)
+GENERATED = click.option(
+    "--generated-queries",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="JSON lines docid, generated_queries: {language: [query, ...]} to use instead of the task's own.",
+)
 MODEL_PATH = click.option("--model-path", type=FOLDER, help="Local checkpoint folder for a model from the hub.")
 STORE = click.option("--store", type=FOLDER, help="Where vectors are kept.  [default: user cache]")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
@@ -57,6 +66,8 @@ def _names(context: click.Context, parameter: click.Parameter, values: tuple[str
     "--seed", type=click.IntRange(min=0), default=SEED, show_default=True, help="Seed of the significance tests."
 )
 @TASKS_DIR
+@DATA_DIR
+@GENERATED
 @MODEL_PATH
 @click.option("--output", type=FOLDER, default="results", show_default=True, help="Where results are written.")
 @STORE
@@ -71,6 +82,8 @@ def eval_(
     depth: int,
     seed: int,
     tasks_dir: Path | None,
+    data_dir: Path | None,
+    generated_queries: Path | None,
     model_path: Path | None,
     output: Path,
     store: Path | None,
@@ -84,12 +97,16 @@ def eval_(
     """
     from xqgbench import registry
     from xqgbench.cli import show
+    from xqgbench.errors import Repaired
     from xqgbench.evaluation import check, evaluate
     from xqgbench.tasks import open_task
 
+    if quiet:
+        warnings.simplefilter("ignore", Repaired)
+
     # Whatever is wrong with one of several tasks is found before the first takes its hour.
     augmentation = registry.augmentation(augment)
-    opened = [open_task(name, tasks_dir) for name in task_names]
+    opened = [open_task(name, tasks_dir, data_dir, generated_queries) for name in task_names]
     for task in opened:
         check(task, augmentation, languages, depth)
     retriever = registry.retriever(model, model_path)
@@ -137,6 +154,8 @@ def _over(context: click.Context, parameter: click.Parameter, value: str) -> tup
 )
 @click.option("--seed", type=click.IntRange(min=0), default=SEED, show_default=True, help="Seed of folds and tests.")
 @TASKS_DIR
+@DATA_DIR
+@GENERATED
 @MODEL_PATH
 @click.option("--output", type=FOLDER, default="results", show_default=True, help="Where the curve is written.")
 @STORE
@@ -150,6 +169,8 @@ def sweep(
     folds: int,
     seed: int,
     tasks_dir: Path | None,
+    data_dir: Path | None,
+    generated_queries: Path | None,
     model_path: Path | None,
     output: Path,
     store: Path | None,
@@ -174,6 +195,8 @@ def sweep(
             seed=seed,
             store=store,
             tasks_dir=tasks_dir,
+            data_dir=data_dir,
+            generated_queries=generated_queries,
             model_path=model_path,
             progress=report,
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from xqgbench.cli.commands import AS_JSON, DEBUG, FOLDER, TASKS_DIR
+from xqgbench.cli.commands import AS_JSON, DATA_DIR, DEBUG, FOLDER, TASKS_DIR
 
 
 @click.group(invoke_without_command=True, epilog="\b\nExample:\n  xqgbench tasks --tasks-dir my-tasks")
@@ -35,6 +35,7 @@ def tasks(context: click.Context, tasks_dir: Path | None, as_json: bool, debug: 
 @tasks.command("check", epilog="\b\nExample:\n  xqgbench tasks check my-task --tasks-dir my-tasks")
 @click.argument("name")
 @TASKS_DIR
+@DATA_DIR
 @click.option(
     "--passages",
     type=click.IntRange(min=1),
@@ -50,6 +51,7 @@ def check(
     context: click.Context,
     name: str,
     tasks_dir: Path | None,
+    data_dir: Path | None,
     passages: int,
     everything: bool,
     as_json: bool,
@@ -67,7 +69,7 @@ def check(
     from xqgbench.tasks import open_task
 
     with progress(hidden=as_json) as report:
-        found = validation.check(open_task(name, tasks_dir), passages, report)
+        found = validation.check(open_task(name, tasks_dir, data_dir), passages, report)
     show.report(found, everything, as_json)
     if not found.passed:
         context.exit(1)
@@ -78,8 +80,9 @@ def check(
 @click.option("--results", type=FOLDER, default="results", show_default=True, help="Where results are.")
 @click.option("--depth", type=click.IntRange(min=1), default=3, show_default=True, help="Ranks looked at.")
 @TASKS_DIR
+@DATA_DIR
 @DEBUG
-def pool(name: str, results: Path, depth: int, tasks_dir: Path | None, debug: bool) -> None:
+def pool(name: str, results: Path, depth: int, tasks_dir: Path | None, data_dir: Path | None, debug: bool) -> None:
     """List what is not judged: passages that a result ranks high, or that hold an accepted answer.
 
     JSON lines, one per query, on stdout; no system is named in them, so that judging cannot favour one.
@@ -88,4 +91,4 @@ def pool(name: str, results: Path, depth: int, tasks_dir: Path | None, debug: bo
     from xqgbench.cli import show_tasks as show
     from xqgbench.tasks import open_task
 
-    show.pool(pooling.pool(open_task(name, tasks_dir), results, depth))
+    show.pool(pooling.pool(open_task(name, tasks_dir, data_dir), results, depth))

@@ -1,0 +1,113 @@
+"""A task with the generated queries of another file: ``--generated-queries FILE``.
+
+The records are those of the published xQG data set: ``docid``, ``generated_queries: {language: [query, ...]}``.
+Passages stream, and the records beside them: a record is kept only until its passage comes, so that files in the order
+of the collection, however large, take no memory.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from xqgbench.errors import DataError, MissingData
+from xqgbench.files import sha256_of_content
+from xqgbench.registry import import_object
+from xqgbench.types import Judgements, Passage, Query, Task, TaskCard
+
+#: Records that may wait for their passages. Beyond it the file has to be sorted like the collection.
+WAITING = 500_000
+#: What reads a file: path -> (line, docid, language -> queries).
+_RECORDS = "xqgbench.formats.records:generated_records"
+
+Generated = Mapping[str, Sequence[str]]
+
+
+def joined(task: Task, path: Path) -> Task:
+    """The task with the generated queries of a file instead of its own.
+
+    Raises:
+        MissingData: there is no such file.
+        DataError: a record is malformed, an id recurs, or no record has a generated query.
+    """
+    if not path.is_file():
+        raise MissingData(f"--generated-queries {path} is no file.")
+    ids, languages = array("q"), dict[str, int]()
+    lines = array("q")
+    for line, docid, generated in import_object(_RECORDS)(path):
+        ids.append(hash(docid))
+        lines.append(line)
+        for language, queries in generated.items():
+            languages[language] = languages.get(language, 0) + len(queries)
+    found = tuple(language for language, count in sorted(languages.items()) if count)
+    if not found:
+        raise DataError("no record has a generated query.", path)
+    hashes = np.array(ids, dtype=np.int64)
+    order = np.argsort(hashes, kind="stable")
+    again = np.flatnonzero(hashes[order][1:] == hashes[order][:-1])
+    if len(again):
+        first, second = lines[int(order[again[0]])], lines[int(order[again[0] + 1])]
+        raise DataError(f"the passage of line {first} has a second record.", path, second)
+    name = f"{path.name}#{sha256_of_content(path)[:8]}"
+    card = dataclasses.replace(task.card, generated_languages=found, generated_by=name)
+    return Joined(card, task, path, hashes[order])
+
+
+@dataclass
+class Joined:
+    """A task whose generated queries come from a file; implements ``types.Task``."""
+
+    card: TaskCard
+    task: Task
+    path: Path
+    hashes: np.ndarray[tuple[int], np.dtype[np.int64]]
+    _matched: dict[str, int] = field(default_factory=dict)
+
+    def collection(self, language: str) -> str:
+        return self.task.collection(language)
+
+    def queries(self, language: str) -> Sequence[Query]:
+        return self.task.queries(language)
+
+    def judgements(self, language: str) -> Judgements:
+        return self.task.judgements(language)
+
+    def passages(self, language: str) -> Iterator[Passage]:
+        return self.task.passages(language)
+
+    def generated_queries(self, language: str) -> Iterator[Generated]:
+        records = import_object(_RECORDS)(self.path)
+        waiting: dict[str, Generated] = {}
+        matched = 0
+        for passage in self.task.passages(language):
+            id_ = passage.id
+            if id_ not in waiting and not self._has(id_):
+                yield {}
+                continue
+            while id_ not in waiting:
+                record = next(records, None)
+                if record is None:
+                    break  # two ids of one hash: this one has no record
+                line, docid, generated = record
+                waiting[docid] = generated
+                if len(waiting) > WAITING:
+                    raise DataError(
+                        f"its order differs too much from that of the passages: {WAITING:,} records came before their "
+                        f"passages. Sort it like the collection of '{self.card.name}'.",
+                        self.path,
+                        line,
+                    )
+            matched += id_ in waiting
+            yield waiting.pop(id_, {})
+        if not matched:
+            raise DataError(f"none of its records is of a passage of '{self.card.name}'.", self.path)
+
+    def _has(self, id_: str) -> bool:
+        hashed = hash(id_)
+        place = int(np.searchsorted(self.hashes, hashed))
+        return place < len(self.hashes) and int(self.hashes[place]) == hashed
