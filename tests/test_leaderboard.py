@@ -93,19 +93,37 @@ def test_equal_means_stand_in_the_order_of_their_names(tmp_path: Path) -> None:
     assert [row[:2] for row in tables(page(tmp_path))[0][1:]] == [["1", "a"], ["1", "b"], ["1", "c"]]
 
 
-def test_an_incomplete_system_is_left_out_and_named(tmp_path: Path) -> None:
+def test_a_system_of_fewer_languages_stands_on_a_board_of_its_own_below_the_complete_one(tmp_path: Path) -> None:
     save(level("whole", 0.5, 0.5), tmp_path)
     save(made({"fi": [1.0] * 12}, "half_done", complete=False), tmp_path)
     text = page(tmp_path)
-    assert [row[1] for row in tables(text)[0][1:]] == ["whole"]
-    assert "Left out, since not all languages were evaluated: half\\_done." in text
+    assert tables(text) == [
+        [
+            ["Rank", "System", "macro", "fi", "ja", "Domain", "Source"],
+            ["1", "whole", "0.5000", "0.5000", "0.5000", "unknown", "measured"],
+        ],
+        [
+            ["Rank", "System", "mean of 1", "fi", "Domain", "Source"],
+            ["1", "half_done", "1.0000", "1.0000", "unknown", "measured"],
+        ],
+    ]
+    assert "## small 1\n" in text
+    assert "## small 1, 1 of 2 languages\n" in text
+    assert "there is no macro average" in text
 
 
-def test_a_task_with_incomplete_systems_alone_has_no_table(tmp_path: Path) -> None:
-    save(made({"fi": [1.0] * 12}, "half", complete=False), tmp_path)
-    text = page(tmp_path)
-    assert tables(text) == []
-    assert "Left out, since not all languages were evaluated: half." in text
+def test_systems_of_different_languages_are_never_ranked_together(tmp_path: Path) -> None:
+    save(made({"fi": [1.0] * 12}, "one", complete=False), tmp_path)
+    save(made({"ja": [0.5] * 12}, "two", complete=False), tmp_path)
+    assert [[row[:2] for row in found[1:]] for found in tables(page(tmp_path))] == [[["1", "one"]], [["1", "two"]]]
+
+
+def test_differences_of_some_languages_come_without_a_macro_test(tmp_path: Path) -> None:
+    plain = made({"fi": [0.25] * 12}, "a", complete=False)
+    augmented = made({"fi": [0.75] * 12}, "a+xqg", complete=False)
+    save(plain, tmp_path)
+    save(augmented, tmp_path, {"against": "a", "seed": 1})
+    assert tables(page(tmp_path))[-1] == [["System", "against", "fi"], ["a+xqg", "a", "+0.5000*"]]
 
 
 def test_no_results_make_a_page_that_says_so(tmp_path: Path) -> None:
@@ -210,7 +228,8 @@ def test_an_augmented_system_without_its_plain_one_on_the_board_has_no_compariso
         save(level("mine", 0.25, 0.5, 8, complete=False), tmp_path)
     text = page(tmp_path)
     systems = [[row[1] for row in table[1:]] for table in tables(text)]
-    assert systems == ([["mine"], ["mine+xqg"]] if where == "at another depth" else [["mine+xqg"]])
+    others = {"nowhere": [], "at another depth": [["mine"]], "incomplete": [["mine"]]}[where]
+    assert sorted(systems) == [*others, ["mine+xqg"]]
     assert "difference" not in text
 
 

@@ -58,11 +58,12 @@ def made(
         clusters = {language: [next(numbers) for _ in own] for language, own in scores.items()}
     run = {"p2": 0.5, "p1": 0.5, "p3": -0.25}
     ranking = Ranking(tuple(run), np.array(list(run.values())))
+    of_card = tuple(scores) if complete else (*scores, "not-evaluated")
     return Result(
         task=task,
         task_version=version,
         card_sha256=str(DETAILS["task"]["card_sha256"]),
-        card_languages=tuple(scores),
+        card_languages=of_card,
         system=system,
         languages=tuple(scores),
         complete=complete,
@@ -73,7 +74,7 @@ def made(
         signature=f"task:{task}@{version}|system:{system}",
         details={
             **DETAILS,
-            "task": {**DETAILS["task"], "name": task, "version": version, "languages": list(scores)},
+            "task": {**DETAILS["task"], "name": task, "version": version, "languages": list(of_card)},
             **(details or {}),
         },
         clusters={lang: dict(zip(names[lang], clusters[lang], strict=True)) for lang in scores},

@@ -106,7 +106,7 @@ def evaluation(found: Evaluation) -> None:
                 f"{control - macro:+.4f}."
             )
     else:
-        console.print("Incomplete: not all languages of the task were evaluated, so there is no macro average.")
+        console.print(_subset(found))
 
 
 def _comparison(found: Evaluation, measure: str) -> Table:
@@ -131,6 +131,17 @@ def _comparison(found: Evaluation, measure: str) -> Table:
         name, *cells = _cells(row)
         table.add_row(f"{name} (control)", *cells)
     return table
+
+
+def _subset(found: Evaluation) -> Text:
+    """What to know of an evaluation of some languages: the mean of every measure, which is no macro average."""
+    plain, augmented = found.plain, found.augmented
+    of = f"{len(plain.languages)} of {len(plain.card_languages)} languages"
+    lines = [f"Incomplete: {of} were evaluated, so there is no macro average. Means of these {len(plain.languages)}:"]
+    for measure in plain.measures if plain.languages else ():
+        after = f", {augmented.system} {augmented.macro(measure):.4f}" if augmented else ""
+        lines.append(f"  {measure}: {plain.system} {plain.macro(measure):.4f}{after}")
+    return Text("\n".join(lines))
 
 
 def _other_measures(found: Evaluation, main: str) -> Table:
@@ -276,11 +287,11 @@ def boards(found: Sequence[Board], output: Path) -> None:
     """The leaderboard in short, and where it is."""
     console = new_console()
     for board in found:
-        console.print(Text(f"\n{board.task} {board.version}, {board.measure}, depth {board.depth}", style="bold"))
+        console.print(Text(f"\n{board.title}, {board.measure}, depth {board.depth}", style="bold"))
         table = new_table(
             ("rank", "right"),
             ("system", "left"),
-            ("macro", "right"),
+            (board.average, "right"),
             *[(lang, "right") for lang in board.languages],
             *[(f"{lang} (control)", "right") for lang in board.controls],
         )
@@ -290,8 +301,6 @@ def boards(found: Sequence[Board], output: Path) -> None:
                 str(entry.rank), Text(entry.result.system), f"{entry.result.macro(board.measure):.4f}", *means
             )
         console.print(table)
-        if board.incomplete:
-            console.print(Text(f"left out, incomplete: {', '.join(board.incomplete)}"))
     if not found:
         console.print("no results found")
     console.print(Text(f"written: {output / 'README.md'}"), soft_wrap=True)

@@ -13,7 +13,7 @@ from xqgbench.results import Result
 
 @dataclass(frozen=True)
 class Entry:
-    """A row: a complete result, its rank among the board's systems, and how it compares with its plain counterpart.
+    """A row: a result, its rank among the board's systems, and how it compares with its plain counterpart.
 
     The comparison is made anew from the scores of both, if both are on the board.
     """
@@ -34,12 +34,14 @@ class Entry:
 
 @dataclass(frozen=True)
 class Board:
-    """The systems that may be compared: one task version, one depth, all languages.
+    """The systems that may be compared: one task version, one depth, the same languages.
 
     Attributes:
-        entries: best rank first, and within a rank the best macro average.
+        languages: those that were evaluated.
+        of: how many languages the card has; where it has more, there is no macro average, and the mean of those
+            evaluated is called so (``average``).
+        entries: best rank first, and within a rank the best average.
         controls: control languages that any of the systems was evaluated in.
-        incomplete: systems left out because not all languages of the card were evaluated.
     """
 
     task: str
@@ -48,9 +50,24 @@ class Board:
     depth: int
     measure: str
     languages: tuple[str, ...]
+    of: int
     entries: tuple[Entry, ...]
-    incomplete: tuple[str, ...]
     controls: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        return len(self.languages) == self.of
+
+    @property
+    def average(self) -> str:
+        """What the mean over the languages may be called."""
+        return "macro" if self.complete else f"mean of {len(self.languages)}"
+
+    @property
+    def title(self) -> str:
+        """Task and version, and how many languages where they are not all."""
+        some = "" if self.complete else f", {len(self.languages)} of {self.of} languages"
+        return f"{self.task} {self.version}{some}"
 
     def means(self, entry: Entry) -> list[str]:
         """The means of an entry as text: languages, then controls; empty where a control was not evaluated."""
@@ -62,30 +79,37 @@ class Board:
 
 
 def boards(folder: Path) -> list[Board]:
-    """One board per task, version of its card, and depth found under ``folder``, in the order of their names."""
-    groups: dict[tuple[str, str, str, int], list[Result]] = {}
+    """One board per task, version of its card, depth and set of languages found under ``folder``, by their names.
+
+    Complete boards come before those of fewer languages.
+    """
+    groups: dict[tuple[str, str, str, int, bool, tuple[str, ...]], list[Result]] = {}
     for path in sorted(folder.glob("*/[!.]*/result.json")):  # not what a killed run left aside
         result = results.read_result(path.parent)
-        groups.setdefault((result.task, result.task_version, result.card_sha256, result.depth), []).append(result)
-    return [_board(key, found) for key, found in sorted(groups.items())]
+        key = (result.task, result.task_version, result.card_sha256, result.depth)
+        groups.setdefault((*key, not result.complete, result.languages), []).append(result)
+    return [_board(found) for _, found in sorted(groups.items())]
 
 
-def _board(key: tuple[str, str, str, int], found: list[Result]) -> Board:
-    complete = [result for result in found if result.complete]
-    measure = found[0].main_measure
-    complete.sort(key=lambda result: (-result.macro(measure), result.system))
-    places = ranks(complete, measure)
-    systems = {result.system: result for result in complete}
+def _board(found: list[Result]) -> Board:
+    first = found[0]
+    measure = first.main_measure
+    found.sort(key=lambda result: (-result.macro(measure), result.system))
+    places = ranks(found, measure)
+    systems = {result.system: result for result in found}
     entries = [
-        Entry(place, result, _against_plain(result, systems)) for place, result in zip(places, complete, strict=True)
+        Entry(place, result, _against_plain(result, systems)) for place, result in zip(places, found, strict=True)
     ]
     return Board(
-        *key,
-        measure=measure,
-        languages=complete[0].languages if complete else (),
-        entries=tuple(sorted(entries, key=lambda entry: entry.rank)),
-        incomplete=tuple(sorted(result.system for result in found if not result.complete)),
-        controls=tuple(dict.fromkeys(language for result in complete for language in result.controls)),
+        first.task,
+        first.task_version,
+        first.card_sha256,
+        first.depth,
+        measure,
+        first.languages,
+        len(first.languages) if first.complete else len(first.card_languages),
+        tuple(sorted(entries, key=lambda entry: entry.rank)),
+        tuple(dict.fromkeys(language for result in found for language in result.controls)),
     )
 
 

@@ -11,10 +11,11 @@ from xqgbench.leaderboard.board import Board, Entry
 _INTRODUCTION = """# Leaderboard
 
 Made by `xqgbench leaderboard` from the folders in `results/`; do not edit it by hand. Scores are means over queries,
-`macro` is the unweighted mean over languages. A rank is 1 + the number of systems that are significantly better
-(clustered randomisation test on the macro average, Holm-corrected over all pairs, p <= 0.05): systems of one rank have
-as many betters, and systems of different ranks need not differ significantly from each other. *Domain* says whether a
-retriever was trained on data that the task stems from. A control language is in no average and no test of the others.
+`macro` is the unweighted mean over all languages of a task. A rank is 1 + the number of systems that are significantly
+better (clustered randomisation test on the average, Holm-corrected over all pairs, p <= 0.05): systems of one rank
+have as many betters, and systems of different ranks need not differ significantly from each other. *Domain* says
+whether a retriever was trained on data that the task stems from. A control language is in no average and no test of the
+others. Systems that were evaluated in some languages only stand on a board of their own, without a macro average.
 """
 
 
@@ -26,26 +27,30 @@ def render(boards: Sequence[Board]) -> str:
 
 
 def _section(board: Board) -> str:
-    lines = [f"## {escape(board.task)} {escape(board.version)}", ""]
+    lines = [f"## {escape(board.title)}", ""]
     lines += [f"{escape(board.measure)}, {board.depth} passages retrieved, task card `{board.card_sha256[:12]}`.", ""]
-    if board.entries:
-        lines += _scores(board)
-        if len(board.entries[0].result.measures) > 1:
-            lines += ["", "Macro average of every measure:", "", *_measures(board)]
-        compared = [entry for entry in board.entries if entry.comparison]
-        if compared:
-            lines += ["", "Augmented against plain, difference in macro average and in each language:", ""]
-            lines += _differences(board, compared)
-            lines += ["", "Intervals are 95 % cluster bootstrap intervals, not corrected for the number of languages."]
+    if not board.complete:
+        lines += [f"Not all {board.of} languages of the task were evaluated, so there is no macro average.", ""]
+    lines += _scores(board)
+    if len(board.entries[0].result.measures) > 1:
+        name = "Macro average" if board.complete else f"Mean of these {len(board.languages)} languages"
+        lines += ["", f"{name}, every measure:"]
+        lines += ["", *_measures(board)]
+    compared = [entry for entry in board.entries if entry.comparison]
+    if compared:
+        where = "in macro average and in each language" if board.complete else "in each language"
+        lines += ["", f"Augmented against plain, difference {where}:", "", *_differences(board, compared), ""]
+        if board.complete:
+            lines += ["Intervals are 95 % cluster bootstrap intervals, not corrected for the number of languages."]
             lines += ["\\* marks p <= 0.05: for macro the one primary test, for languages corrected over them (Holm)."]
-    if board.incomplete:
-        lines += ["", f"Left out, since not all languages were evaluated: {', '.join(map(escape, board.incomplete))}."]
+        else:
+            lines += ["\\* marks p <= 0.05, corrected over all languages of the task (Holm)."]
     return "\n".join(lines) + "\n"
 
 
 def _scores(board: Board) -> list[str]:
     controls = [f"{escape(language)} (control)" for language in board.controls]
-    rows = [["Rank", "System", "macro", *map(escape, board.languages), *controls, "Domain", "Source"]]
+    rows = [["Rank", "System", board.average, *map(escape, board.languages), *controls, "Domain", "Source"]]
     for entry in board.entries:
         result = entry.result
         means = board.means(entry)
@@ -62,22 +67,16 @@ def _measures(board: Board) -> list[str]:
 
 
 def _differences(board: Board, entries: Sequence[Entry]) -> list[str]:
-    rows = [["System", "against", "macro", "95 % interval", "p", *map(escape, board.languages)]]
+    averages = ["macro", "95 % interval", "p"] if board.complete else []
+    rows = [["System", "against", *averages, *map(escape, board.languages)]]
     for entry in entries:
         compared = entry.comparison
         assert compared is not None  # entries were chosen so
-        assert compared.macro is not None  # as boards hold complete results
         macro = compared.macro
-        rows.append(
-            [
-                escape(compared.after),
-                escape(compared.before),
-                _marked(macro),
-                f"[{macro.low:+.4f}, {macro.high:+.4f}]",
-                escape(p_text(macro.p)),
-                *(_marked(row) for row in compared.rows),
-            ]
-        )
+        cells = []
+        if macro:
+            cells = [_marked(macro), f"[{macro.low:+.4f}, {macro.high:+.4f}]", escape(p_text(macro.p))]
+        rows.append([escape(compared.after), escape(compared.before), *cells, *map(_marked, compared.rows)])
     return table(rows)
 
 
