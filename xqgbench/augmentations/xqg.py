@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from xqgbench.errors import MissingData, UnknownName
@@ -34,7 +34,11 @@ class XQG:
         return {"name": "xqg", **self.fusion.describe()}
 
     def index(self, task: Task, language: str) -> str:
-        return "+".join(self._languages(task, language))
+        languages = self._languages(task, language)
+        first: Mapping[str, Sequence[str]] = next(iter(task.generated_queries(language)), {})
+        for wanted in languages:
+            first.get(wanted)  # raises MissingData where each language has a file of its own and one is not here
+        return "+".join(languages)
 
     def queries(self, vectors: TaskVectors, language: str) -> Vectors:
         return vectors.queries(language)
@@ -50,8 +54,9 @@ class XQG:
         known = task.card.generated_languages
         if not known:
             raise MissingData(
-                f"task '{task.card.name}' has no generated queries, which --augment xqg needs. Evaluate it with "
-                f"--augment none, or name generated_languages in its card and give its passages generated_queries."
+                f"task '{task.card.name}' has no generated queries, which --augment xqg needs. Give them with "
+                f"--generated-queries FILE (JSON lines: docid, generated_queries: {{language: [query, ...]}}), made by "
+                f"any generator for the passages of the task, or evaluate it with --augment none."
             )
         if self.fusion.languages == "all":
             return known

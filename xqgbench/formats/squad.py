@@ -94,8 +94,7 @@ class _Squad:
 
     def _answers(self, language: str) -> Mapping[str, tuple[str, ...]]:
         """Accepted answers in the language of the passages."""
-        found = _paragraphs(self.place(language))
-        return {id_: answers for paragraph in found for id_, _, answers in paragraph.questions}
+        return _accepted(self.place(language))
 
     def qrels(self, language: str) -> Judged:
         """A question's own paragraph is relevant, and that of every question with its text if they are merged."""
@@ -112,17 +111,39 @@ class _Squad:
             yield Located(path, 0, Passage(paragraph.id, "", paragraph.text))
 
     def generated(self, language: str) -> Iterator[Mapping[str, Sequence[str]]]:
-        """Questions at odd positions, in every language of generated queries whose file is here."""
-        known = {
-            other: {
-                paragraph.id: [text for _, text, _ in paragraph.questions[1::2]]
-                for paragraph in _paragraphs(self.files.paths("questions", other)[0])
-            }
-            for other in self.card.generated_languages
-            if self.files.here("questions", other)
-        }
-        for paragraph in _paragraphs(self.place(language)):
-            yield {other: own.get(paragraph.id, []) for other, own in known.items()}
+        """Per paragraph, its questions at odd positions in every language of generated queries."""
+        return (_AtOddPositions(self, paragraph.id) for paragraph in _paragraphs(self.place(language)))
+
+    def at_odd_positions(self, language: str) -> Mapping[str, Sequence[str]]:
+        """Paragraph id -> its questions at odd positions.
+
+        Raises:
+            MissingData: the file of that language is not here.
+        """
+        return _odd(self.files.paths("questions", language)[0])
+
+
+class _AtOddPositions(Mapping[str, Sequence[str]]):
+    """Language -> the questions of one paragraph at odd positions; only asking for a language needs its file."""
+
+    def __init__(self, squad: _Squad, id_: str) -> None:
+        self._squad, self._id = squad, id_
+
+    def __getitem__(self, language: str) -> Sequence[str]:
+        if language not in self._squad.card.generated_languages:
+            raise KeyError(language)
+        return self._squad.at_odd_positions(language).get(self._id, ())
+
+    def __iter__(self) -> Iterator[str]:
+        return (own for own in self._squad.card.generated_languages if self._squad.files.here("questions", own))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+@functools.lru_cache(maxsize=16)
+def _odd(path: Path) -> Mapping[str, Sequence[str]]:
+    return {paragraph.id: [text for _, text, _ in paragraph.questions[1::2]] for paragraph in _paragraphs(path)}
 
 
 @functools.lru_cache(maxsize=16)
@@ -134,12 +155,11 @@ def _paragraphs(path: Path) -> tuple[Paragraph, ...]:
     """
     import orjson
 
-    repairs = Repairs(path)
     try:
         with decompressed(path) as stream:
             data = orjson.loads(stream.read().removeprefix(b"\xef\xbb\xbf"))
         found = [
-            _paragraph(article["title"], number, entry, repairs)
+            _paragraph(article["title"], number, entry)
             for article in data["data"]
             for number, entry in enumerate(article["paragraphs"])
         ]
@@ -148,11 +168,23 @@ def _paragraphs(path: Path) -> tuple[Paragraph, ...]:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         reason = f"not SQuAD's JSON (data, paragraphs, context, qas ...): {type(error).__name__}: {error}."
         raise DataError(reason, path) from None
-    repairs.tell()
     return tuple(found)
 
 
-def _paragraph(title: str, number: int, entry: Mapping[str, Any], repairs: Repairs) -> Paragraph:
+@functools.lru_cache(maxsize=16)
+def _accepted(path: Path) -> Mapping[str, tuple[str, ...]]:
+    """Question id -> answers as measures look for them."""
+    repairs = Repairs(path)
+    found = {
+        id_: accepted(answers, False, repairs, 0)
+        for paragraph in _paragraphs(path)
+        for id_, _, answers in paragraph.questions
+    }
+    repairs.tell()
+    return found
+
+
+def _paragraph(title: str, number: int, entry: Mapping[str, Any]) -> Paragraph:
     text, name = entry["context"].strip(), "_".join(title.split())
     if not text or not name:
         raise ValueError(f"paragraph {number} of '{title}' has no text, or its article no title")
@@ -161,5 +193,5 @@ def _paragraph(title: str, number: int, entry: Mapping[str, Any], repairs: Repai
         answers = [answer["text"] for answer in qa["answers"]]
         if not str(qa["question"]).strip() or not all(answer.strip() for answer in answers):
             raise ValueError(f"question '{qa['id']}' or an answer of it is empty")
-        questions.append((str(qa["id"]), str(qa["question"]).strip(), accepted(tuple(answers), False, repairs, 0)))
+        questions.append((str(qa["id"]), str(qa["question"]).strip(), tuple(answers)))
     return Paragraph(f"{name}#{number}", text, tuple(questions))
