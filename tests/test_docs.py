@@ -71,3 +71,18 @@ def test_every_command_shown_in_the_pages_is_understood() -> None:
         section = page.partition(f"## xqgbench {words[0]}\n")[2].partition("\n## ")[0]
         assert section, f"'{command}': no command {words[0]}"
         assert not [option for option in options if option not in section], command
+
+
+def test_the_card_of_ones_own_in_the_docs_is_a_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8")
+    for name, content in re.findall(r"`(handbook/[^`]+)`\n\n```\w+\n(.*?)```", page, flags=re.DOTALL):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    (tmp_path / "handbook.toml").write_text(blocks(ROOT / "docs" / "tasks.md", "toml")[0], encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert main(["tasks", "check", "handbook", "--tasks-dir", "."]) == 0
+    words = ["eval", "--model", "tests.conftest:Bigrams", "--task", "handbook", "--tasks-dir", "."]
+    assert main(words) == 0
+    assert "macro" in capsys.readouterr().out

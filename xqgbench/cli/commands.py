@@ -34,6 +34,15 @@ def _names(context: click.Context, parameter: click.Parameter, values: tuple[str
     return names
 
 
+LANGUAGES = click.option(
+    "--languages",
+    metavar="NAME[,NAME...]",
+    callback=_names,
+    multiple=True,
+    help="Only these languages of the task (no macro average then).",
+)
+
+
 @click.command(
     "eval", epilog="\b\nExample:\n  xqgbench eval --model mine.py:MyRetriever --augment xqg --languages fi,ja"
 )
@@ -54,13 +63,7 @@ def _names(context: click.Context, parameter: click.Parameter, values: tuple[str
     show_default=True,
     help="none, xqg, or xqg with parameters: xqg:alpha=0.2,reduce=mean,languages=query.",
 )
-@click.option(
-    "--languages",
-    metavar="NAME[,NAME...]",
-    callback=_names,
-    multiple=True,
-    help="Only these languages of the task (no macro average then).",
-)
+@LANGUAGES
 @click.option("--depth", type=click.IntRange(min=1), default=100, show_default=True, help="Passages per query.")
 @click.option(
     "--seed", type=click.IntRange(min=0), default=SEED, show_default=True, help="Seed of the significance tests."

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from xqgbench.cli.commands import AS_JSON, DATA_DIR, DEBUG, FOLDER, TASKS_DIR
+from xqgbench.cli.commands import AS_JSON, DATA_DIR, DEBUG, FOLDER, LANGUAGES, TASKS_DIR
 
 
 @click.group(invoke_without_command=True, epilog="\b\nExample:\n  xqgbench tasks --tasks-dir my-tasks")
@@ -43,6 +43,7 @@ def tasks(context: click.Context, tasks_dir: Path | None, as_json: bool, debug: 
     show_default=True,
     help="How many passages of a collection are looked at.",
 )
+@LANGUAGES
 @click.option("--all", "everything", is_flag=True, help="List every finding, not the first few of each check.")
 @AS_JSON
 @DEBUG
@@ -53,6 +54,7 @@ def check(
     tasks_dir: Path | None,
     data_dir: Path | None,
     passages: int,
+    languages: tuple[str, ...],
     everything: bool,
     as_json: bool,
     debug: bool,
@@ -69,7 +71,7 @@ def check(
     from xqgbench.tasks import open_task
 
     with progress(hidden=as_json) as report:
-        found = validation.check(open_task(name, tasks_dir, data_dir), passages, report)
+        found = validation.check(open_task(name, tasks_dir, data_dir), passages, report, languages)
     show.report(found, everything, as_json)
     if not found.passed:
         context.exit(1)

@@ -64,16 +64,20 @@ class _Texts:
         return self.counted_queries + sum(map(len, self.passages.values()))
 
 
-def check(task: Task, passages: int = PASSAGES, progress: Progress = silent) -> Report:
+def check(
+    task: Task, passages: int = PASSAGES, progress: Progress = silent, languages: Sequence[str] = ()
+) -> Report:
     """Run a task through every check.
 
     Args:
         passages: how many passages of each collection are looked at, the first ones.
+        languages: only these of the card's; all if empty.
 
     Raises:
+        UnknownName: a language that the task does not have.
         DataError: the task's files cannot be read as what its card says they are; that is found first.
     """
-    found = _read(task, passages, progress)
+    found = _read(task, passages, progress, languages or task.card.query_languages)
     outcomes = []
     for number, (name, run) in enumerate(CHECKS.items()):
         progress(name, number, len(CHECKS))
@@ -81,8 +85,7 @@ def check(task: Task, passages: int = PASSAGES, progress: Progress = silent) -> 
     return Report(task.card.name, task.card.version, (_schema(found), *outcomes))
 
 
-def _read(task: Task, most: int, progress: Progress) -> _Texts:
-    languages = task.card.query_languages
+def _read(task: Task, most: int, progress: Progress, languages: Sequence[str]) -> _Texts:
     found = _Texts(
         task,
         {language: task.queries(language) for language in languages},
