@@ -1,20 +1,34 @@
-"""Tokens are NLTK's: hand-worked, as NLTK's documents print them, and as ``nltk.word_tokenize`` gives them."""
+"""Tokens are NLTK's: hand-worked, as NLTK's documents print them, and as ``nltk.word_tokenize`` gives them.
+
+Rules that are left out where they cannot match are checked one by one, and together against NLTK's classes as they are.
+"""
 
 from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable
+import re
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import nltk
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from nltk.tokenize import TreebankWordTokenizer
+from nltk.tokenize.destructive import NLTKWordTokenizer
 from punkt import load_model
 
-from xqgbench.measures.tokens import word_tokenizer
+from xqgbench.measures.tokens import (
+    CONTRACTIONS,
+    RULES,
+    sentence_splitter,
+    sentence_tokenizer,
+    tokenise,
+    word_tokenizer,
+)
 
 Tokenizer = Callable[[str], list[str]]
 
@@ -163,3 +177,109 @@ def test_real_passages_have_the_tokens_of_word_tokenize(shared: Path, nltk_itsel
     assert len(passages) == 584
     for passage in passages[::3]:
         assert tokenize(passage) == nltk_itself(passage)
+
+
+# Rules are left out only where they cannot match
+
+
+def rules() -> dict[str, Any]:
+    """NLTK's own regular expressions: pattern -> compiled."""
+    nltks = NLTKWordTokenizer()
+    single = [nltks.PARENS_BRACKETS, nltks.DOUBLE_DASHES]
+    pairs = [*nltks.STARTING_QUOTES, *nltks.PUNCTUATION, *single, *nltks.ENDING_QUOTES]
+    return {regex.pattern: regex for regex in [pair[0] for pair in pairs] + nltks.CONTRACTIONS2 + nltks.CONTRACTIONS3}
+
+
+def test_the_rules_of_the_installed_nltk_are_known() -> None:
+    """Fails when NLTK changes them: tokens are then still NLTK's, but slow to make."""
+    assert list(rules()) == list(RULES) + list(CONTRACTIONS)
+    assert all(type(regex).__name__ == "_Rule" for regex, _ in sentence_tokenizer().PUNCTUATION)
+
+
+def test_nltk_with_another_rule_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(NLTKWordTokenizer, "DOUBLE_DASHES", (re.compile("e"), " E "))
+    words = sentence_tokenizer.__wrapped__()
+    assert vars(words) == {}
+    assert words.tokenize("These, too.") == ["Th", "E", "s", "E", ",", "too", "."]
+
+
+INGREDIENTS = sorted(
+    {char for pattern in RULES for char in pattern} | set("\u2012\u2013\u2014\u2015\u2028\x1c\t\n .,'\"`")
+)
+STEMS = [
+    "cannot",
+    "d'ye",
+    "gimme",
+    "gonna",
+    "gotta",
+    "lemme",
+    "more'n",
+    "wanna",
+    " 'tis",
+    " 'twas",
+    "'ll ",
+    "n't ",
+    "'S ",
+]
+ODD = ["ſ", "ı", "İ", "K", "é", "東", "\ud800"]
+snippets = st.lists(st.sampled_from(INGREDIENTS + STEMS + [stem.upper() for stem in STEMS] + ODD), max_size=12).map(
+    "".join
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(text=snippets | st.text(max_size=30))
+@example(text=" 'tıſ 'TWAS CANNOT gİmme gımme wanna\u2028")
+def test_a_rule_that_matches_finds_what_it_needs(text: str) -> None:
+    for pattern, regex in rules().items():
+        if pattern == r"\s+" or not regex.search(text):
+            continue
+        if pattern in RULES:
+            assert any(need in text for need in RULES[pattern]), pattern
+        else:
+            assert CONTRACTIONS[pattern] in text.lower(), pattern
+
+
+def test_letters_of_contractions_have_no_other_case_than_lower_finds() -> None:
+    letters = "".join(set("".join(CONTRACTIONS.values())))
+    either_case = re.compile(f"[{letters}]", re.IGNORECASE)
+    matching = [char for char in map(chr, range(sys.maxunicode + 1)) if either_case.match(char)]
+    assert len(matching) > len(letters)
+    assert all(char.lower() in letters for char in matching)
+
+
+def test_the_final_split_sees_all_white_space_that_a_rule_makes_uniform() -> None:
+    everything = "".join(map(chr, range(sys.maxunicode + 1)))
+    uniform = "".join(match.group() for match in rules()[r"\s+"].finditer(everything))
+    assert len(uniform) > 20
+    assert uniform.isspace()
+    assert re.fullmatch(r"\s+", uniform)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(text=snippets | texts | st.text(max_size=60))
+def test_any_sentence_has_the_tokens_of_nltks_class(text: str) -> None:
+    assert sentence_tokenizer().tokenize(text) == NLTKWordTokenizer().tokenize(text)
+
+
+def real_passages(shared: Path) -> Iterator[str]:
+    """Every 20th passage of all the data at hand, in nine languages."""
+    for path in sorted((shared / "miracl-sample").glob("*.gz")):
+        with gzip.open(path, "rt", encoding="utf-8") as stream:
+            yield from [json.loads(line)["text"] for line in stream][::20]
+    for path in sorted((shared / "afriqa").glob("*.gz")):
+        with gzip.open(path, "rt", encoding="utf-8") as stream:
+            yield from list(filter(None, (json.loads(line)["context"] for line in stream)))[::20]
+    for path in sorted((shared / "xquad").glob("*.gz")):
+        with gzip.open(path, "rt", encoding="utf-8") as stream:
+            articles = json.load(stream)["data"]
+        yield from [paragraph["context"] for article in articles for paragraph in article["paragraphs"]][::20]
+
+
+def test_real_passages_in_many_languages_have_the_tokens_of_nltks_classes(shared: Path) -> None:
+    passages, words = list(real_passages(shared)), NLTKWordTokenizer()
+    assert len(passages) > 500
+    for passage in passages:
+        expected = [token for sentence in sentence_splitter().tokenize(passage) for token in words.tokenize(sentence)]
+        assert tokenize(passage) == expected
+        assert tokenise([passage]) == [" ".join(expected)]
