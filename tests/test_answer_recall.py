@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gzip
 import json
@@ -19,8 +20,9 @@ from nltk.tokenize.destructive import NLTKWordTokenizer
 from nltk.tokenize.punkt import PunktParameters, PunktSentenceTokenizer
 from punkt import load_model
 
-from xqgbench.measures import AnswerRecall, FirstHit
+from xqgbench.measures import AnswerRecall, FirstHit, answer_recall
 from xqgbench.measures.answer_recall import countable, first_hits
+from xqgbench.measures.tokens import tokenise
 from xqgbench.types import Ranking
 
 Answers = Mapping[str, tuple[str, ...]]
@@ -130,6 +132,49 @@ def test_every_budget_agrees_with_the_definition(asked: list[Question], limit: i
     for budget in {1, 2, 3, 5, limit // 2, limit - 1, limit} & set(range(1, limit + 1)):
         official = {n: official_hit(q.passages, q.answers, budget) for n, q in zip(names, asked, strict=True)}
         assert scores(hits, answers, budget) == {n: float(hit) for n, hit in official.items() if hit is not None}
+
+
+class Eager:
+    """A tokeniser that wants many texts at a time, as one with workers does, and notes what it was given."""
+
+    def __init__(self, batch: int) -> None:
+        self.batch = batch
+        self.given: list[str] = []
+
+    def __call__(self, texts: Sequence[str]) -> list[str]:
+        self.given += texts
+        return tokenise(texts)
+
+
+@settings(max_examples=200, deadline=None)
+@given(asked=st.lists(questions(), min_size=1, max_size=3), limit=st.integers(1, 40), batch=st.integers(1, 30))
+def test_how_many_ranks_are_walked_at_a_time_changes_nothing(asked: list[Question], limit: int, batch: int) -> None:
+    texts = {text: text for question in asked for text in question.passages}
+    run = {f"q{i}": ranking(*question.passages) for i, question in enumerate(asked)}
+    answers = {f"q{i}": question.answers for i, question in enumerate(asked)}
+    eager, tokenised = Eager(batch), dict[str, str]()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(answer_recall, "tokeniser", lambda expected: contextlib.nullcontext(eager))
+        several = first_hits(run, answers, texts, limit, tokenised)
+    assert list(several.items()) == list(first_hits(run, answers, texts, limit).items())
+    assert sorted(tokenised) == sorted(eager.given)  # each once
+
+
+@given(asked=st.lists(questions(), min_size=1, max_size=3), limit=st.integers(1, 40))
+@settings(max_examples=100, deadline=None)
+def test_one_core_tokenises_what_the_definition_does_and_no_more(asked: list[Question], limit: int) -> None:
+    texts = {text: text for question in asked for text in question.passages}
+    needed: set[str] = set()
+    for question in asked:
+        hit = official_first_hit(question.passages, question.answers, limit)
+        spans = [answer for answer in question.answers if answer not in ["yes", "no"]]
+        lengths = np.cumsum([len(word_tokenize(passage)) for passage in question.passages])
+        cut = hit.rank if hit else int(np.searchsorted(lengths, limit)) + 1
+        needed.update(question.passages[: cut if spans else 0])
+    run = {f"q{i}": ranking(*question.passages) for i, question in enumerate(asked)}
+    tokenised: dict[str, str] = {}
+    first_hits(run, {f"q{i}": question.answers for i, question in enumerate(asked)}, texts, limit, tokenised)
+    assert set(tokenised) <= needed
 
 
 # Rule by rule, worked by hand

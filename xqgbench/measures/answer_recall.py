@@ -14,8 +14,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from xqgbench.measures.tokens import word_tokenizer
+from xqgbench.measures.parallel import tokeniser
 from xqgbench.types import Run
+
+#: Ranks that all questions together walk at a time, at most, where workers want to be kept busy.
+MOST_RANKS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,33 +66,75 @@ def first_hits(
 ) -> dict[str, FirstHit]:
     """First hits within ``limit`` tokens: query id -> hit; queries without one are left out.
 
+    All questions walk down their rankings together, so that there are always passages enough to tokenise on all cores
+    where there is much to do. One core takes a rank at a time and tokenises no passage that the definition would not;
+    several take a few ranks at a time, and tokenise some passages in vain.
+
     Args:
         texts: passage id -> text, for every passage in the run.
         tokenised: passage id -> its tokens joined by spaces, filled as needed; pass one dictionary for all runs over
             a collection, and each of its passages is tokenised once.
     """
-    tokenize = word_tokenizer()
     tokenised = {} if tokenised is None else tokenised
-    found: dict[str, FirstHit] = {}
+    walks: dict[str, _Walk] = {}
     for query, ranking in run.items():
-        accepted = countable(answers.get(query, ()))
-        overlap = max(map(len, accepted), default=0)
-        joined, count = "", 0
-        for rank, passage in enumerate(ranking.passage_ids if accepted else (), 1):
-            if passage not in tokenised:
-                tokenised[passage] = " ".join(tokenize(texts[passage]))
-            start = max(0, len(joined) - overlap)  # an answer may begin in one passage and end in the next
-            joined = " ".join(filter(None, (joined, tokenised[passage])))
-            end = _first_end(joined, accepted, start)
-            count = joined.count(" ", 0, end or len(joined)) + bool(joined)  # no token holds a space
-            if end and count <= limit:
-                found[query] = FirstHit(rank, count)
-            if end or count >= limit:
-                break
-    return found
+        if accepted := countable(answers.get(query, ())):
+            walks[query] = _Walk(ranking.passage_ids, accepted)
+    ahead_of_all = {passage for walk in walks.values() for passage in walk.passages}
+    with tokeniser(len(ahead_of_all - tokenised.keys())) as tokenise:
+        going = list(walks.values())
+        while going:
+            ranks = max(1, min(MOST_RANKS, tokenise.batch // len(going)))
+            ahead = dict.fromkeys(passage for walk in going for passage in walk.ahead(ranks))
+            new = [passage for passage in ahead if passage in texts and passage not in tokenised]
+            tokenised.update(zip(new, tokenise([texts[passage] for passage in new]), strict=True))
+            going = [walk for walk in going if walk.go(ranks, tokenised, limit)]
+    return {query: walk.hit for query, walk in walks.items() if walk.hit}
 
 
-def _first_end(joined: str, answers: tuple[str, ...], start: int) -> int:
-    """The smallest offset at which an answer that begins at ``start`` or later ends; 0 if there is none."""
-    starts = ((joined.find(answer, start), len(answer)) for answer in answers)
-    return min((place + length for place, length in starts if place >= 0), default=0)
+@dataclass(slots=True)
+class _Walk:
+    """One question's way down its ranking, as far as it has come.
+
+    Attributes:
+        rank: ranks behind it.
+        tail: the last characters of their joined tokens, in which an answer may begin that ends further down.
+        passed: how many characters stand before the tail.
+        spaces: how many of these are spaces. No token holds a space, so spaces count tokens.
+    """
+
+    passages: tuple[str, ...]
+    answers: tuple[str, ...]
+    hit: FirstHit | None = None
+    rank: int = 0
+    tail: str = ""
+    passed: int = 0
+    spaces: int = 0
+
+    def ahead(self, ranks: int) -> tuple[str, ...]:
+        return self.passages[self.rank : self.rank + ranks]
+
+    def go(self, ranks: int, tokenised: Mapping[str, str], limit: int) -> bool:
+        """Walk on; whether it goes on from there: there are more passages, no answer so far, and tokens left."""
+        for passage in self.ahead(ranks):
+            self.rank += 1
+            tokens = tokenised[passage]
+            begun = bool(self.passed or self.tail)
+            joined = f"{self.tail} {tokens}" if begun and tokens else self.tail + tokens
+            end = _first_end(joined, self.answers)
+            found = end >= 0 and self.passed + end > 0
+            count = self.spaces + joined.count(" ", 0, end if found else len(joined)) + bool(begun or tokens)
+            if found and count <= limit:
+                self.hit = FirstHit(self.rank, count)
+            if found or count >= limit:
+                return False
+            cut = max(0, len(joined) - max(map(len, self.answers)))
+            self.spaces += joined.count(" ", 0, cut)
+            self.passed, self.tail = self.passed + cut, joined[cut:]
+        return self.rank < len(self.passages)
+
+
+def _first_end(joined: str, answers: tuple[str, ...]) -> int:
+    """The smallest offset at which an answer ends; -1 if there is none."""
+    places = ((joined.find(answer), len(answer)) for answer in answers)
+    return min((place + length for place, length in places if place >= 0), default=-1)
