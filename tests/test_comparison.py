@@ -410,3 +410,12 @@ def test_ranks_follow_their_systems_whatever_the_order() -> None:
 def test_results_about_other_questions_are_not_ranked_together() -> None:
     with pytest.raises(ResultError, match="cannot be compared"):
         ranks([BASE, made({"fi": [0.1, 0.2]}, "other")], MEASURE)
+
+
+def test_a_language_that_the_card_calls_too_small_is_never_marked() -> None:
+    before, after = pair({"fi": [0.0] * 30, "ja": [0.0] * 30}, {"fi": [1.0] * 30, "ja": [1.0] * 30})
+    details = {**before.details, "task": {**before.details["task"], "untested": ["ja"]}}
+    fi, ja = comparisons.compare(replace(before, details=details), replace(after, details=details), MEASURE).rows
+    assert (fi.significant, fi.attainable) == (True, True)
+    assert (ja.significant, ja.attainable) == (False, False)
+    assert fi.p_corrected == ja.p_corrected

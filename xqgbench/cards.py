@@ -75,6 +75,7 @@ def read_card(path: Path) -> TaskCard:
         names=names,
         homepage=reader.optional_text("homepage"),
         expected_collections=collections,
+        untested=_some_of(reader.optional_texts("untested"), languages, path),
     )
     reader.nothing_left()
     if not is_plain_name(result.name):
@@ -127,6 +128,13 @@ def _limits(entry: Mapping[str, Any], path: Path) -> Limits:
             raise DataError(f"limit {name} = {value!r} must look like {known[name]!r}.", path)
         values[name] = tuple(value) if pair else value
     return Limits(**values)
+
+
+def _some_of(named: tuple[str, ...], languages: tuple[str, ...], path: Path) -> tuple[str, ...]:
+    for language in named:
+        if language not in languages:
+            raise DataError(f"'untested' names '{language}', which is no language of the card.", path)
+    return named
 
 
 def _names(entry: Mapping[str, Any], path: Path) -> dict[str, str]:

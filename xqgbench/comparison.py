@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,8 @@ class Row:
         p_corrected: Holm over the card's languages; for ``macro``, the one primary test, the same as ``p``; Holm over
             the control languages for one of them.
         significant: ``p_corrected`` is at most 0.05.
-        attainable: so few clusters could still give a corrected p <= 0.05, were all other languages more significant.
+        attainable: so few clusters could still give a corrected p <= 0.05, were all other languages more significant;
+            never where the card says that a language has too few queries for a test.
         detectable: the smallest true difference that would be found with 80 % power after correction; see
             ``significance.smallest_detectable``. None where the clusters do not say.
         t_test_p: the paired t-test over queries, the paper's test, which takes all queries to be independent; None for
@@ -121,7 +122,11 @@ def _family(
         untested = size - len(languages) + 1
         rows.append(_row(language, before, after, measure, (values, clusters, None), seed, size, untested))
     corrected = significance.holm([row["p"] for row in rows], size)
-    return tuple(_finished(row, p) for row, p in zip(rows, corrected, strict=True))
+    finished = (_finished(row, p) for row, p in zip(rows, corrected, strict=True))
+    return tuple(
+        replace(row, significant=False, attainable=False) if row.language in before.untested else row
+        for row in finished
+    )
 
 
 def paired(before: Result, after: Result, measure: str, languages: Sequence[str] | None = None) -> Paired:

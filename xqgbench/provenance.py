@@ -79,6 +79,7 @@ def describe(
             "sources": {key: _pins(source) for key, source in card.sources.items() if not source.optional},
             "languages": list(card.languages),
             "cluster": card.cluster,
+            **({"untested": list(card.untested)} if card.untested else {}),
         },
         "retriever": {**asdict(info), "revision": identity["revision"], "identity": identity_hash(identity)},
         "augmentation": dict(augmentation),

@@ -69,6 +69,11 @@ class Result:
         """Every language that has scores: ``languages``, then ``controls``."""
         return (*self.languages, *self.controls)
 
+    @property
+    def untested(self) -> tuple[str, ...]:
+        """Languages whose differences are never marked, because the card says that they have too few queries."""
+        return tuple(self.details["task"].get("untested", ()))
+
     def mean(self, language: str, measure: str) -> float:
         """Mean over the queries of a language that the measure judges; NaN if it judges none."""
         values = list(self.scores[language][measure].values())

@@ -146,6 +146,7 @@ class TaskCard:
         expected_passages: how many there must be, in all collections together; 0 where unknown.
         expected_collections: language -> number of passages, where each language has a collection of its own.
         expected_queries: language -> number of queries the files must hold.
+        untested: languages with too few queries for a test: their scores count, their differences are never marked.
         generated_by: the file that ``--generated-queries`` took them from, by its name and the first digits of its
             sha256; empty where they come with the task.
         limits: bounds that ``xqgbench tasks check`` holds the texts to.
@@ -179,6 +180,7 @@ class TaskCard:
     names: Mapping[str, str] = field(default_factory=dict)
     homepage: str = ""
     generated_by: str = ""
+    untested: tuple[str, ...] = ()
     expected_collections: Mapping[str, int] = field(default_factory=dict)
 
     def passages_in(self, language: str) -> int:

@@ -64,9 +64,7 @@ class _Texts:
         return self.counted_queries + sum(map(len, self.passages.values()))
 
 
-def check(
-    task: Task, passages: int = PASSAGES, progress: Progress = silent, languages: Sequence[str] = ()
-) -> Report:
+def check(task: Task, passages: int = PASSAGES, progress: Progress = silent, languages: Sequence[str] = ()) -> Report:
     """Run a task through every check.
 
     Args:
