@@ -21,8 +21,8 @@ from typing import BinaryIO, cast
 
 #: What a compressed file's name ends in, and what opens it.
 COMPRESSED: dict[str, Callable[[Path], object]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-#: What reading a damaged compressed file raises.
-DAMAGED = (gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError)
+#: What reading a damaged compressed file raises; gzip and bz2 raise a bare OSError for what is none of theirs.
+DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -84,7 +84,7 @@ def sha256_of_content(path: Path) -> str:
     """Hex sha256 of a file's content, decompressed: the same for ``a.json`` and ``a.json.gz``.
 
     Raises:
-        OSError, or one of ``DAMAGED``.
+        One of ``DAMAGED``.
     """
     digest = hashlib.sha256()
     with decompressed(path) as stream:
