@@ -8,7 +8,6 @@ be compressed, lie in the folder of its task or directly, and in the data set's 
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import json
 import os
@@ -43,7 +42,8 @@ def _places(card: TaskCard, source: Source, file: SourceFile, data_dir: Path | N
     for root in filter(None, (data_dir, default_root())):
         roots += [root / source.folder, root]
     name = Path(file.path).name
-    alone = sum(Path(other.path).name == name for other in source.files) == 1  # corpus.jsonl could be any language's
+    everything = {other.path for any_source in card.sources.values() for other in any_source.files}
+    alone = sum(Path(path).name == name for path in everything) == 1  # corpus.jsonl could be any language's
     for root in dict.fromkeys(roots):
         for wanted in dict.fromkeys((file.path, *([name] if alone else []), *file.aliases)):
             stem = Path(wanted)
@@ -155,7 +155,6 @@ def _hash(path: Path) -> str:
     return found
 
 
-@functools.cache
 def _cache() -> Path:
     import platformdirs
 
