@@ -4,7 +4,7 @@ Sources of a card:
     questions   per language, JSON lines ``id, question_lang, title, context, answer_pivot: {text: [...]}``
 
 A row without a question or a context is left out, and counted. All passages of the card's files are one collection,
-each once; its id is a hash of title and text, so that it does not depend on which files there are.
+each once; its id is a hash of title and text. So the files of all languages are needed, whichever are evaluated.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from xqgbench.errors import DataError
+from xqgbench.errors import DataError, MissingData
 from xqgbench.formats import jsonl
 from xqgbench.formats.records import accepted
 from xqgbench.formats.repairs import Repairs
@@ -54,14 +54,21 @@ class _Gold:
     @functools.cached_property
     def rows(self) -> Mapping[str, Sequence[Row]]:
         """All languages at once: the collection is made of all their passages."""
+        lacking = [lang for lang in self._card.query_languages if not self._files.here("questions", lang)]
+        if lacking:
+            raise MissingData(
+                f"task '{self._card.name}' needs the files of all its languages, whose passages are one collection; "
+                f"those of {', '.join(lacking)} are not here. Fetch them with 'xqgbench tasks download "
+                f"{self._card.name}', or name the folder that holds them with --data-dir DIR."
+            )
         return {
             language: [row for path in self._files.paths("questions", language) for row in _rows(path, language)]
-            for language in self._card.languages
+            for language in self._card.query_languages
         }
 
     def passages(self) -> Iterator[Located]:
         seen: set[str] = set()
-        for language in self._card.languages:
+        for language in self._card.query_languages:
             for _, located in self.rows[language]:
                 if located.passage.id not in seen:
                     seen.add(located.passage.id)
@@ -79,7 +86,7 @@ def _rows(path: Path, language: str) -> Iterator[Row]:
             repairs.note("row without a question or a context, left out", line)
             continue
         title, text = (jsonl.optional_text(record, field, path, line) for field in ("title", "context"))
-        id_ = jsonl.identifier({"id": str(record.get("id", ""))}, "id", path, line, repairs)
+        id_ = jsonl.identifier(record, "id", path, line, repairs)
         query = Query(id_, jsonl.text(record, "question_lang", path, line), language)
         answers = accepted(_answers(record, path, line), False, repairs, line)
         name = hashlib.sha256(f"{title}\n{text}".encode()).hexdigest()[:16]
