@@ -13,6 +13,13 @@ from xqgbench.formats.task import Question
 from xqgbench.types import Query
 
 _GRADE = re.compile(r"-?[0-9]{1,9}")
+#: A topic, which ends where the next begins if its tag is not closed. CLEF and FIRE name its language in the tag.
+_TOPIC = re.compile(r"<top(?:\s[^>]*)?>(.*?)(?=<top[\s>]|</top>|\Z)", re.DOTALL | re.IGNORECASE)
+#: A field of a topic, up to the next tag, without the label that TREC put before it.
+_NUMBER, _TITLE = (
+    re.compile(rf"<{tag}>(?:\s*{label}:)?(.*?)(?=</?[a-z]+>|\Z)", re.DOTALL | re.IGNORECASE)
+    for tag, label in (("num", "Number"), ("title", "Topic"))
+)
 
 
 def read_qrels(path: Path, header: bool = False) -> dict[str, dict[str, int]]:
@@ -62,25 +69,24 @@ def read_topics(path: Path, language: str) -> Iterator[Question]:
         id_, tab, query = text.partition("\t")
         if not tab or not query.strip():
             raise DataError("a topic is 'id<TAB>text', and this has no text after a tab.", path, line)
-        id_ = repairs.identifier(id_.strip(), line)
-        if id_.split() != [id_]:
-            raise DataError(f"topic id '{id_}' is empty or holds white space.", path, line)
+        id_ = jsonl.identifier({"topic id": id_.strip()}, "topic id", path, line, repairs)
         yield Question(Query(id_, repairs.one_line(query, line), language), (), path, line)
     repairs.tell()
 
 
 def _elements(path: Path, language: str) -> Iterator[Question]:
-    """``<top>`` elements, whose tags TREC does not always close, as ir_datasets reads them."""
-    from ir_datasets.formats import TrecQueries
-    from ir_datasets.util import LocalDownload
-
-    try:
-        topics = list(TrecQueries(LocalDownload(path), namespace=str(path)).queries_iter())
-    except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
-        raise DataError(f"no TREC topics: {type(error).__name__}: {error}.", path) from None
+    """``<top>`` elements with ``<num>`` and ``<title>``, whose tags TREC does not always close."""
+    numbered = [(line, jsonl.decoded(raw, path, line)) for line, raw in jsonl.lines(path)]
+    whole = "\n".join(text for _, text in numbered)
+    repairs = Repairs(path)
+    topics = list(_TOPIC.finditer(whole))
     if not topics:
         raise DataError("no <top> element in it.", path)
     for topic in topics:
-        if not topic.query_id.strip() or not topic.title.strip():
-            raise DataError(f"topic '{topic.query_id}' lacks its number or its title.", path)
-        yield Question(Query(topic.query_id.strip(), " ".join(topic.title.split()), language), (), path, 0)
+        line = numbered[whole.count("\n", 0, topic.start())][0]
+        number, title = _NUMBER.search(topic[1]), _TITLE.search(topic[1])
+        if not number or not title or not title[1].strip():
+            raise DataError("a <top> needs its <num> and its <title>.", path, line)
+        id_ = jsonl.identifier({"num": number[1].strip()}, "num", path, line, repairs)
+        yield Question(Query(id_, " ".join(title[1].split()), language), (), path, line)
+    repairs.tell()
