@@ -15,7 +15,7 @@ PACKAGE = Path(xqgbench.__file__).parent
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("types", "errors", "files", "limits"),
     ("fusion", "vectors", "search", "measures", "significance"),
-    ("registry", "provenance"),
+    ("registry", "provenance", "source_tables"),
     ("cards", "sources", "generated"),
     ("tasks", "store", "results"),
     ("encode", "comparison", "validation"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,14 +13,8 @@ from xqgbench import measures
 from xqgbench.errors import DataError, InvalidParameter, UnknownName
 from xqgbench.limits import Limits
 from xqgbench.registry import is_plain_name, task_format
-from xqgbench.types import Source, SourceFile, TaskCard
-
-HUB = "https://huggingface.co"
-#: Fields of a source.
-SOURCE = {
-    *("path", "sha256", "url", "archive", "hub", "revision", "aliases"),
-    *("languages", "shards", "folder", "bytes", "optional"),
-}
+from xqgbench.source_tables import Languages, read_source
+from xqgbench.types import TaskCard
 
 
 def read_card(path: Path) -> TaskCard:
@@ -40,8 +33,11 @@ def read_card(path: Path) -> TaskCard:
     controls = reader.optional_texts("control_languages")
     if set(controls) & set(languages):
         raise DataError(f"'{min(set(controls) & set(languages))}' is a language and a control language; choose.", path)
-    passages, collections, queries = _expected(expected, (*languages, *controls), path)
-    names = _names(reader.optional_table("names"), path)
+    asked = (*languages, *controls)
+    passages, collections, queries = _expected(expected, asked, path)
+    generated = reader.texts("generated_languages")
+    known = tuple(dict.fromkeys((*asked, *generated)))
+    names = _names(reader.optional_table("names"), known, path)
     card_name = reader.text("name")
     wanted, main = reader.texts("measures"), reader.text("main_measure")
     if main not in wanted:
@@ -53,10 +49,11 @@ def read_card(path: Path) -> TaskCard:
         version=reader.text("version"),
         format=reader.text("format"),
         languages=languages,
-        generated_languages=reader.texts("generated_languages"),
+        generated_languages=generated,
         split=reader.text("split"),
         sources={
-            key: _source(key, value, card_name, (*languages, *controls), names, path) for key, value in sources.items()
+            key: read_source(key, value, card_name, Languages(asked, known, names), path)
+            for key, value in sources.items()
         },
         measures=tuple(_measure(name, path) for name in wanted),
         main_measure=_measure(main, path),
@@ -78,6 +75,9 @@ def read_card(path: Path) -> TaskCard:
         untested=_some_of(reader.optional_texts("untested"), languages, path),
     )
     reader.nothing_left()
+    for language in known:
+        if not is_plain_name(language) or language == "macro":
+            raise DataError(f"'{language}' cannot be a language: it becomes part of file names and tables.", path)
     if not is_plain_name(result.name):
         raise DataError(f"the name '{result.name}' must be made of letters, digits and . _ - alone.", path)
     if result.name != path.stem:
@@ -137,95 +137,10 @@ def _some_of(named: tuple[str, ...], languages: tuple[str, ...], path: Path) -> 
     return named
 
 
-def _names(entry: Mapping[str, Any], path: Path) -> dict[str, str]:
-    if not all(isinstance(name, str) and name for name in entry.values()):
-        raise DataError("[names] must map languages to what the data set calls them.", path)
+def _names(entry: Mapping[str, Any], known: tuple[str, ...], path: Path) -> dict[str, str]:
+    if not set(entry) <= set(known) or not all(isinstance(name, str) and name for name in entry.values()):
+        raise DataError("[names] must map languages of the card to what the data set calls them.", path)
     return dict(entry)
-
-
-def _source(
-    key: str, entry: Any, card: str, languages: tuple[str, ...], names: Mapping[str, str], path: Path
-) -> Source:
-    """A source with its files named one by one.
-
-    Raises:
-        DataError: a field is missing, unknown or of the wrong kind; a path leaves its folder; nothing pins the files.
-    """
-    if not isinstance(entry, dict) or "path" not in entry or not set(entry) <= SOURCE:
-        odd = ", ".join(sorted(set(entry) - SOURCE)) if isinstance(entry, dict) else repr(entry)
-        raise DataError(f"source '{key}' must have path and sha256, both strings; see docs/tasks.md ({odd}).", path)
-    texts = {name: _text_of(key, entry, name, path) for name in ("path", "url", "archive", "hub", "revision", "folder")}
-    where = Path(texts["path"])
-    if where.is_absolute() or ".." in where.parts or Path(texts["folder"]).name != texts["folder"]:
-        raise DataError(f"source '{key}': path '{texts['path']}' leaves the folder of the card.", path)
-    if texts["hub"]:
-        if not re.fullmatch(r"[0-9a-f]{40}", texts["revision"]):
-            raise DataError(f"source '{key}': a hub source needs its commit, 40 hex digits, as 'revision'.", path)
-        texts["url"] = f"{HUB}/datasets/{texts['hub']}/resolve/{texts['revision']}/{texts['path']}"
-    for link in (texts["url"], texts["archive"]):
-        if link and not re.match(r"https?://", link):
-            raise DataError(f"source '{key}': '{link}' is no http or https address.", path)
-    files = _files(key, entry, texts, languages, names, path)
-    size, optional = entry.get("bytes", 0), entry.get("optional", False)
-    if not isinstance(size, int) or not isinstance(optional, bool):
-        raise DataError(f"source '{key}': bytes must be a number, optional true or false.", path)
-    return Source(files, texts["folder"] or card, texts["revision"], size, optional)
-
-
-def _text_of(key: str, entry: Mapping[str, Any], name: str, path: Path) -> str:
-    value = entry.get(name, "")
-    if not isinstance(value, str):
-        raise DataError(f"source '{key}': {name} = {value!r} must be a string.", path)
-    return value
-
-
-def _files(
-    key: str,
-    entry: Mapping[str, Any],
-    texts: Mapping[str, str],
-    languages: tuple[str, ...],
-    names: Mapping[str, str],
-    path: Path,
-) -> tuple[SourceFile, ...]:
-    pattern, own = texts["path"], entry.get("languages", list(languages))
-    if not isinstance(own, list) or not all(isinstance(language, str) for language in own):
-        raise DataError(f"source '{key}': languages must be a list of strings.", path)
-    aliases = entry.get("aliases", [])
-    if not isinstance(aliases, list) or not all(isinstance(alias, str) and "/" not in alias for alias in aliases):
-        raise DataError(f"source '{key}': aliases must be a list of file names.", path)
-    for_each = own if "{language}" in pattern or "{name}" in pattern else [""]
-    files = []
-    for language in for_each:
-        for shard in _shards(key, entry, language, path):
-            filled = {"language": language, "name": names.get(language, language), "shard": shard}
-            url, archive, file = (_filled(texts[name], filled) for name in ("url", "archive", "path"))
-            digest = _digest(key, entry, "-".join(filter(None, (language, shard))), path)
-            if not digest and not texts["revision"]:
-                raise DataError(f"source '{key}': nothing pins {file}; give its sha256.", path)
-            others = tuple(_filled(alias, filled) for alias in aliases)
-            files.append(SourceFile(file, digest, url, archive, language, others))
-    return tuple(files)
-
-
-def _filled(pattern: str, values: Mapping[str, str]) -> str:
-    return re.sub(r"\{(language|name|shard)\}", lambda match: values[match[1]], pattern)
-
-
-def _shards(key: str, entry: Mapping[str, Any], language: str, path: Path) -> list[str]:
-    shards = entry.get("shards", 1)
-    number = shards.get(language) if isinstance(shards, dict) else shards
-    if not isinstance(number, int) or number < 1 or ("{shard}" in entry["path"]) != ("shards" in entry):
-        raise DataError(f"source '{key}': shards and {{shard}} in the path belong together, as a number each.", path)
-    return [str(shard) for shard in range(number)] if "shards" in entry else [""]
-
-
-def _digest(key: str, entry: Mapping[str, Any], name: str, path: Path) -> str:
-    """The hash of one file: of the only one, or of the one named by language, shard or both (``sw-0``)."""
-    digests = entry.get("sha256", "")
-    digest = digests.get(name, "") if isinstance(digests, dict) and name else digests
-    if not isinstance(digest, str) or not re.fullmatch(r"[0-9a-f]{64}|", digest):
-        raise DataError(f"source '{key}': sha256 of '{name or entry['path']}' must be 64 hex digits.", path)
-    return digest
 
 
 class _Reader:
