@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from xqgbench.errors import DataError, MissingData
+from xqgbench.errors import DataError, InvalidParameter, MissingData
 from xqgbench.files import sha256_of_content
 from xqgbench.registry import import_object
 from xqgbench.types import Judgements, Passage, Query, Task, TaskCard
@@ -66,7 +66,7 @@ class Joined:
     task: Task
     path: Path
     hashes: np.ndarray[tuple[int], np.dtype[np.int64]]
-    _matched: dict[str, int] = field(default_factory=dict)
+    _collections: set[str] = field(default_factory=set)
 
     def collection(self, language: str) -> str:
         return self.task.collection(language)
@@ -81,6 +81,15 @@ class Joined:
         return self.task.passages(language)
 
     def generated_queries(self, language: str) -> Iterator[Generated]:
+        self._collections.add(self.collection(language))
+        if len(self._collections) > 1:
+            raise InvalidParameter(
+                f"--generated-queries {self.path} is for one collection of passages, as ids recur in another; evaluate "
+                f"languages of '{self.card.name}' that search the same one, with --languages."
+            )
+        return self._streamed(language)
+
+    def _streamed(self, language: str) -> Iterator[Generated]:
         records = import_object(_RECORDS)(self.path)
         waiting: dict[str, Generated] = {}
         matched = 0

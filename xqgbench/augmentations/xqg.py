@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from xqgbench.errors import MissingData, UnknownName
@@ -35,9 +35,9 @@ class XQG:
 
     def index(self, task: Task, language: str) -> str:
         languages = self._languages(task, language)
-        first: Mapping[str, Sequence[str]] = next(iter(task.generated_queries(language)), {})
-        for wanted in languages:
-            first.get(wanted)  # raises MissingData where each language has a file of its own and one is not here
+        generated = next(iter(task.generated_queries(language)), {})
+        for name in languages:
+            generated.get(name)  # one whose file is not here is missed now, not after the passages are encoded
         return "+".join(languages)
 
     def queries(self, vectors: TaskVectors, language: str) -> Vectors:
@@ -54,9 +54,8 @@ class XQG:
         known = task.card.generated_languages
         if not known:
             raise MissingData(
-                f"task '{task.card.name}' has no generated queries, which --augment xqg needs. Give them with "
-                f"--generated-queries FILE (JSON lines: docid, generated_queries: {{language: [query, ...]}}), made by "
-                f"any generator for the passages of the task, or evaluate it with --augment none."
+                f"task '{task.card.name}' has no generated queries, which --augment xqg needs. Evaluate it with "
+                f"--augment none, or name generated_languages in its card and give its passages generated_queries."
             )
         if self.fusion.languages == "all":
             return known

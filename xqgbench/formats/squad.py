@@ -16,7 +16,7 @@ around a text is no part of it, as in the data sets made from these files on the
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,20 +81,20 @@ class _Squad:
 
     def questions(self, language: str) -> Iterator[Question]:
         """The test questions; a text that recurs is the query of its first occurrence, if they are merged."""
-        answers = self._answers(language)
+        place = self.place(language)
+        known = {id_: (paragraph.id, own) for paragraph in _paragraphs(place) for id_, _, own in paragraph.questions}
         first: set[str] = set()
-        for _, _, question in self.asked(language):
+        for paragraph, _, question in self.asked(language):
             query = question.query
-            if self.merge and query.text in first:
-                continue
-            first.add(query.text)
-            if query.id not in answers:
-                raise DataError(f"question '{query.id}' is not in {self.place(language).name}.", question.path)
-            yield question._replace(answers=answers[query.id])
-
-    def _answers(self, language: str) -> Mapping[str, tuple[str, ...]]:
-        """Accepted answers in the language of the passages."""
-        return _accepted(self.place(language))
+            if query.id not in known:
+                raise DataError(f"question '{query.id}' is not in {place.name}.", question.path)
+            there, answers = known[query.id]  # the answers are in the language of the passages
+            if there != paragraph.id:
+                reason = f"question '{query.id}' is about paragraph {paragraph.id}, but in {place.name} about {there}."
+                raise DataError(reason, question.path)
+            if not (self.merge and query.text in first):
+                first.add(query.text)
+                yield question._replace(answers=answers)
 
     def qrels(self, language: str) -> Judged:
         """A question's own paragraph is relevant, and that of every question with its text if they are merged."""
@@ -111,55 +111,58 @@ class _Squad:
             yield Located(path, 0, Passage(paragraph.id, "", paragraph.text))
 
     def generated(self, language: str) -> Iterator[Mapping[str, Sequence[str]]]:
-        """Per paragraph, its questions at odd positions in every language of generated queries."""
-        return (_AtOddPositions(self, paragraph.id) for paragraph in _paragraphs(self.place(language)))
+        """Questions at odd positions, in every language of generated queries that is asked for."""
+        odd = functools.cache(self._odd)
+        for paragraph in _paragraphs(self.place(language)):
+            yield _Odd(paragraph.id, self.card.generated_languages, odd)
 
-    def at_odd_positions(self, language: str) -> Mapping[str, Sequence[str]]:
-        """Paragraph id -> its questions at odd positions.
-
-        Raises:
-            MissingData: the file of that language is not here.
-        """
-        return _odd(self.files.paths("questions", language)[0])
+    def _odd(self, language: str) -> Mapping[str, Sequence[str]]:
+        """Paragraph id -> its questions at odd positions."""
+        found = _paragraphs(self.files.paths("questions", language)[0])
+        return {paragraph.id: [text for _, text, _ in paragraph.questions[1::2]] for paragraph in found}
 
 
-class _AtOddPositions(Mapping[str, Sequence[str]]):
-    """Language -> the questions of one paragraph at odd positions; only asking for a language needs its file."""
+@dataclass(frozen=True, slots=True)
+class _Odd(Mapping[str, Sequence[str]]):
+    """Generated queries of one paragraph, read when asked for: a language that is wanted must be here, no other."""
 
-    def __init__(self, squad: _Squad, id_: str) -> None:
-        self._squad, self._id = squad, id_
+    paragraph: str
+    languages: tuple[str, ...]
+    of_language: Callable[[str], Mapping[str, Sequence[str]]]
 
     def __getitem__(self, language: str) -> Sequence[str]:
-        if language not in self._squad.card.generated_languages:
+        if language not in self.languages:
             raise KeyError(language)
-        return self._squad.at_odd_positions(language).get(self._id, ())
+        return self.of_language(language).get(self.paragraph, ())
 
     def __iter__(self) -> Iterator[str]:
-        return (own for own in self._squad.card.generated_languages if self._squad.files.here("questions", own))
+        return iter(self.languages)
 
     def __len__(self) -> int:
-        return sum(1 for _ in self)
+        return len(self.languages)
 
 
-@functools.lru_cache(maxsize=16)
-def _odd(path: Path) -> Mapping[str, Sequence[str]]:
-    return {paragraph.id: [text for _, text, _ in paragraph.questions[1::2]] for paragraph in _paragraphs(path)}
-
-
-@functools.lru_cache(maxsize=16)
 def _paragraphs(path: Path) -> tuple[Paragraph, ...]:
-    """All paragraphs of a file; a SQuAD file is one JSON object, so it is in memory anyway.
+    """All paragraphs of a file, read once as long as it does not change."""
+    state = path.stat()
+    return _read(path, state.st_mtime_ns, state.st_size)
+
+
+@functools.lru_cache(maxsize=16)
+def _read(path: Path, changed: int, size: int) -> tuple[Paragraph, ...]:
+    """A SQuAD file is one JSON object, so it is in memory anyway.
 
     Raises:
         DataError: not the shape of SQuAD's files.
     """
     import orjson
 
+    repairs = Repairs(path)
     try:
         with decompressed(path) as stream:
             data = orjson.loads(stream.read().removeprefix(b"\xef\xbb\xbf"))
         found = [
-            _paragraph(article["title"], number, entry)
+            _paragraph(article["title"], number, entry, repairs)
             for article in data["data"]
             for number, entry in enumerate(article["paragraphs"])
         ]
@@ -168,30 +171,24 @@ def _paragraphs(path: Path) -> tuple[Paragraph, ...]:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         reason = f"not SQuAD's JSON (data, paragraphs, context, qas ...): {type(error).__name__}: {error}."
         raise DataError(reason, path) from None
+    repairs.tell()
     return tuple(found)
 
 
-@functools.lru_cache(maxsize=16)
-def _accepted(path: Path) -> Mapping[str, tuple[str, ...]]:
-    """Question id -> answers as measures look for them."""
-    repairs = Repairs(path)
-    found = {
-        id_: accepted(answers, False, repairs, 0)
-        for paragraph in _paragraphs(path)
-        for id_, _, answers in paragraph.questions
-    }
-    repairs.tell()
-    return found
-
-
-def _paragraph(title: str, number: int, entry: Mapping[str, Any]) -> Paragraph:
+def _paragraph(title: str, number: int, entry: Mapping[str, Any], repairs: Repairs) -> Paragraph:
     text, name = entry["context"].strip(), "_".join(title.split())
     if not text or not name:
         raise ValueError(f"paragraph {number} of '{title}' has no text, or its article no title")
     questions = []
     for qa in entry["qas"]:
         answers = [answer["text"] for answer in qa["answers"]]
-        if not str(qa["question"]).strip() or not all(answer.strip() for answer in answers):
-            raise ValueError(f"question '{qa['id']}' or an answer of it is empty")
-        questions.append((str(qa["id"]), str(qa["question"]).strip(), tuple(answers)))
+        if qa.get("is_impossible"):  # SQuAD 2.0: the paragraph does not answer it
+            repairs.note("question that its paragraph does not answer, left out", 0)
+            continue
+        asked, id_ = qa["question"].strip(), str(qa["id"])
+        if not asked or not all(answer.strip() for answer in answers):
+            raise ValueError(f"question '{id_}' or an answer of it is empty")
+        if id_.split() != [id_] or not id_.isprintable():
+            raise ValueError(f"question id '{id_}' is empty, or holds white space or control characters")
+        questions.append((id_, asked, accepted(tuple(answers), False, repairs, 0)))
     return Paragraph(f"{name}#{number}", text, tuple(questions))
