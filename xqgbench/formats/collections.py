@@ -7,11 +7,14 @@ Sources of a card (one file for all languages, or one per language with ``{langu
 
 Settings of a card:
     language_field  field of queries that names their language; "" where a file has one language (beir)
+                    A record without it is in the language of its file, or of the card if it has but one
     sample          the passages are a sample of the collection: queries without a relevant passage among them, and
                     judgements of other passages, are left out
     judged_only     queries without a relevant passage are left out (beir: always, as one file holds all splits)
     fields          other names of fields: { query_id, query, answers, passage_id, title, text }
     ir_datasets     id with {language}, for languages whose files are not here (trec)
+
+A passage without a text is its title; in BEIR's collections some have neither and are kept, as "-".
 
 Passages may carry ``generated_queries: {language: [query, ...]}`` in each of them.
 """
@@ -28,13 +31,13 @@ from xqgbench.errors import DataError
 from xqgbench.formats import records, trec
 from xqgbench.formats.ir_datasets_ids import reading_of
 from xqgbench.formats.records import Fields
-from xqgbench.formats.task import FileTask, Judged, Located, Question, Reading, known, settings, sources
+from xqgbench.formats.task import FileTask, Judged, Located, Question, Reading, known, settings, single, sources
 from xqgbench.types import Files, TaskCard
 
 SETTINGS = {"language_field": "", "sample": False, "judged_only": False, "fields": {}, "ir_datasets": ""}
-BEIR = Fields(query_id="_id", query="text", language="", passage_id="_id")
-JSONL = Fields(query="text", language="language", passage_id="id")
-TREC = Fields(language="")
+BEIR = Fields(query_id="_id", query="text", language="", passage_id="_id", bare=True)
+JSONL = Fields(query="text", language="language", passage_id="id", bare=True)
+TREC = Fields(language="", bare=True)
 
 
 def open_beir(card: TaskCard, files: Files) -> FileTask:
@@ -68,6 +71,9 @@ def _fields(usual: Fields, chosen: Mapping[str, Any], card: TaskCard) -> Fields:
 
 
 def _open(card: TaskCard, own: _Collections, chosen: Mapping[str, Any]) -> FileTask:
+    if not (own.fields.language or own.file_per_language or len(card.query_languages) == 1):
+        reason = f"nothing says which query is in which language: give {own.topics_key} {{language}} in their path"
+        raise DataError(f"{reason}, or name their field, language_field.", card.folder / f"{card.name}.toml")
     reading = Reading(
         questions=own.questions,
         passages=own.passages,
@@ -118,9 +124,15 @@ class _Collections:
     def questions(self, language: str) -> Sequence[Question]:
         return [question for question in self._all(language) if question.query.language == language]
 
+    @property
+    def file_per_language(self) -> bool:
+        """Whether every language has files of queries of its own."""
+        return any(file.language for file in self.card.sources[self.topics_key].files)
+
     def _all(self, language: str) -> Sequence[Question]:
         """Everything in the files of a language, also in other languages."""
-        return _questions(self, self.files.paths(self.topics_key, language), language)
+        usual = language if self.file_per_language or len(self.card.query_languages) == 1 else ""
+        return _questions(self, tuple(self.files.paths(self.topics_key, language)), usual)
 
     def collection(self, language: str) -> str:
         own = any(file.language for file in self.card.sources[self.passages_key].files)
@@ -137,9 +149,9 @@ class _Collections:
 
     def qrels(self, language: str) -> Judged:
         """Judgements of the questions of a language, all of which must exist in the files of questions."""
-        path = self.files.paths("qrels", language)[0]
+        path = single(self.files, "qrels", language)
         everything = self._all(language)
-        judged = known(Judged(_qrels(path, self.header), path), (q.query.id for q in everything))
+        judged = known(Judged(_qrels(self, path), path), (q.query.id for q in everything))
         of_files: dict[str, set[str]] = {}
         for question in everything:
             of_files.setdefault(question.query.id, set()).add(question.query.language)
@@ -152,12 +164,12 @@ class _Collections:
 
 
 @functools.lru_cache(maxsize=64)
-def _qrels(path: Path, header: bool) -> Mapping[str, Mapping[str, int]]:
-    return trec.read_qrels(path, header)
+def _qrels(own: _Collections, path: Path) -> Mapping[str, Mapping[str, int]]:
+    return trec.read_qrels(path, own.header)
 
 
 @functools.lru_cache(maxsize=64)
 def _questions(own: _Collections, paths: tuple[Path, ...], language: str) -> Sequence[Question]:
     if own.topics_key == "topics":
         return [question for path in paths for question in trec.read_topics(path, language)]
-    return list(records.questions(paths, own.fields, language if not own.fields.language else ""))
+    return list(records.questions(paths, own.fields, language))

@@ -23,6 +23,7 @@ class Fields:
         query_id, query, language, answers: of questions; an empty ``language`` means that the file has one.
         passage_id, title, text: of passages.
         exact: answers are kept to the letter, as official scripts compare them.
+        bare: a passage may lack its text.
     """
 
     query_id: str = "id"
@@ -33,10 +34,11 @@ class Fields:
     title: str = "title"
     text: str = "text"
     exact: bool = False
+    bare: bool = False
 
 
 def questions(paths: Iterable[Path], fields: Fields, language: str = "") -> Iterator[Question]:
-    """Questions of all languages in the files; those without a language field are in ``language``.
+    """Questions of all languages in the files; those without a language of their own are in ``language``.
 
     Raises:
         DataError: a field is missing or of the wrong kind, or an answer is empty.
@@ -45,7 +47,7 @@ def questions(paths: Iterable[Path], fields: Fields, language: str = "") -> Iter
         repairs = Repairs(path)
         for line, record in jsonl.records(path):
             own = language
-            if fields.language and (not language or fields.language in record):
+            if fields.language and (not language or record.get(fields.language) is not None):
                 own = repairs.code(jsonl.text(record, fields.language, path, line), line)
             id_ = jsonl.identifier(record, fields.query_id, path, line, repairs)
             query = Query(id_, jsonl.text(record, fields.query, path, line), own)
@@ -82,7 +84,10 @@ def passages(paths: Iterable[Path], fields: Fields) -> Iterator[Located]:
         for line, record in jsonl.records(path):
             id_ = jsonl.identifier(record, fields.passage_id, path, line, repairs)
             title = jsonl.optional_text(record, fields.title, path, line)
-            yield Located(path, line, Passage(id_, title, jsonl.text(record, fields.text, path, line)))
+            text = jsonl.text(record, fields.text, path, line, empty=fields.bare)
+            if not text or text.isspace():
+                title, text = repairs.bare(title, line)
+            yield Located(path, line, Passage(id_, title, text))
         repairs.tell()
 
 
@@ -97,12 +102,12 @@ def _columns(path: Path) -> Iterator[Located]:
         if len(columns) < 3:
             raise DataError(f"{len(columns)} columns where 'id text title' has three.", path, line)
         id_, middle, title = columns[0], "\t".join(columns[1:-1]), columns[-1]
-        if middle.startswith('"'):
+        if middle.startswith('"') or title.startswith('"'):
             id_, middle, title = _quoted(text, path, line)
-        id_ = repairs.identifier(id_.strip(), line)
+        id_ = jsonl.identifier({"id": id_.strip()}, "id", path, line, repairs)
         middle = repairs.one_line(middle, line)
-        if id_.split() != [id_] or not middle.strip():
-            raise DataError(f"passage '{id_}' has no id or no text.", path, line)
+        if not middle.strip():
+            raise DataError(f"passage '{id_}' has no text.", path, line)
         yield Located(path, line, Passage(id_, title, middle))
     repairs.tell()
 
@@ -125,6 +130,8 @@ def generated(paths: Iterable[Path], fields: Fields) -> Iterator[Mapping[str, Se
         DataError: they are no lists of non-empty strings per language.
     """
     for path in paths:
+        if ".tsv" in path.suffixes:
+            raise DataError("a .tsv file has no generated queries; leave generated_languages of the card empty.", path)
         for line, record in jsonl.records(path):
             yield generated_of(record, fields.passage_id, path, line)
 

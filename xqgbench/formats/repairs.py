@@ -50,6 +50,14 @@ class Repairs:
         self.note("tab inside a text, read as a space", line)
         return value.replace("\t", " ")
 
+    def bare(self, title: str, line: int) -> tuple[str, str]:
+        """Title and text of a passage without a text: the title is all there is to find, or a dash."""
+        if title.strip():
+            self.note("passage without a text, read as its title", line)
+            return "", title
+        self.note("passage without title and text, kept as '-'", line)
+        return "", "-"
+
     def answer(self, value: str, line: int) -> tuple[str, ...]:
         """The strings that an answer may have in a text: without odd spaces, in Unicode forms NFC and NFD.
 

@@ -25,7 +25,7 @@ from xqgbench.errors import DataError
 from xqgbench.files import DAMAGED, decompressed
 from xqgbench.formats.records import accepted
 from xqgbench.formats.repairs import Repairs
-from xqgbench.formats.task import FileTask, Judged, Located, Question, Reading, settings, sources
+from xqgbench.formats.task import FileTask, Judged, Located, Question, Reading, settings, single, sources
 from xqgbench.types import Files, Passage, Query, TaskCard
 
 
@@ -69,11 +69,11 @@ class _Squad:
     def place(self, language: str) -> Path:
         """The file of the passages that a language is searched in."""
         key = "paragraphs" if "paragraphs" in self.files else "questions"
-        return self.files.paths(key, language)[0]
+        return single(self.files, key, language)
 
     def asked(self, language: str) -> Iterator[tuple[Paragraph, int, Question]]:
         """Every question of a language that is a test, with its paragraph and position."""
-        path = self.files.paths("questions", language)[0]
+        path = single(self.files, "questions", language)
         for paragraph in _paragraphs(path):
             for position, (id_, text, answers) in enumerate(paragraph.questions):
                 if not (self.odd and position % 2):
@@ -103,7 +103,7 @@ class _Squad:
         for paragraph, _, question in self.asked(language):
             id_ = ids[question.query.text] if self.merge else question.query.id
             qrels.setdefault(id_, {})[paragraph.id] = 1
-        return Judged(qrels, self.files.paths("questions", language)[0])
+        return Judged(qrels, single(self.files, "questions", language))
 
     def passages(self, language: str) -> Iterator[Located]:
         path = self.place(language)
@@ -118,7 +118,7 @@ class _Squad:
 
     def _odd(self, language: str) -> Mapping[str, Sequence[str]]:
         """Paragraph id -> its questions at odd positions."""
-        found = _paragraphs(self.files.paths("questions", language)[0])
+        found = _paragraphs(single(self.files, "questions", language))
         return {paragraph.id: [text for _, text, _ in paragraph.questions[1::2]] for paragraph in found}
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xqgbench.errors import DataError, MissingData, UnknownName
-from xqgbench.types import Judgements, Passage, Query, TaskCard
+from xqgbench.types import Files, Judgements, Passage, Query, TaskCard
 
 
 class Question(NamedTuple):
@@ -222,6 +222,20 @@ def known(judged: Judged, ids: Iterable[str]) -> Judged:
         if query not in questions:
             raise DataError(f"query '{query}' is judged, which is no question.", judged.path)
     return judged
+
+
+def single(files: Files, key: str, language: str = "") -> Path:
+    """The file of a source that has one, or one per language.
+
+    Raises:
+        DataError: it has several, all but the first of which would be left unread.
+    """
+    found = files.paths(key, language)
+    if len(found) > 1:
+        raise DataError(
+            f"source '{key}' is one file{' per language' * bool(language)}, and has {len(found)}.", found[1]
+        )
+    return found[0]
 
 
 def settings(card: TaskCard, defaults: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from xqgbench.errors import DataError
 from xqgbench.formats import records, trec
 from xqgbench.formats.records import Fields
-from xqgbench.formats.task import FileTask, Judged, Question, Reading, settings, sources
+from xqgbench.formats.task import FileTask, Judged, Question, Reading, settings, single, sources
 from xqgbench.types import Files, TaskCard
 
 FIELDS = Fields(exact=True)
@@ -62,7 +62,7 @@ class _Shared:
 
     @functools.cached_property
     def _qrels(self) -> Judged:
-        path = self._files.paths("qrels")[0]
+        path = single(self._files, "qrels")
         qrels = trec.read_qrels(path)
         languages = Counter(q.query.id for q in self.questions)
         for query in qrels:
