@@ -86,9 +86,9 @@ class CardFiles:
 
     def _missing(self, key: str, file: SourceFile) -> str:
         where = self.card.folder / file.path
+        there = self.languages_here()
+        some = f" Here are all files of: --languages {','.join(there)}." if there else ""
         if file.url or file.archive:
-            there = self.languages_here()
-            some = f" Here are all files of: --languages {','.join(there)}." if there else ""
             return (
                 f"task '{self.card.name}' needs {file.path} ({key}), which is not here. Fetch it with 'xqgbench tasks "
                 f"download {self.card.name}', or name the folder that holds it with --data-dir DIR or "
@@ -97,7 +97,7 @@ class CardFiles:
         hint = f" It is explained at {self.card.homepage}." if self.card.homepage else ""
         return (
             f"task '{self.card.name}' needs {where} ({key}), which is not here; a copy elsewhere is found with "
-            f"--data-dir DIR or {ENVIRONMENT}.{hint}"
+            f"--data-dir DIR or {ENVIRONMENT}.{hint}{some}"
         )
 
     def languages_here(self) -> tuple[str, ...]:

@@ -22,12 +22,12 @@ Passages may carry ``generated_queries: {language: [query, ...]}`` in each of th
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from xqgbench.errors import DataError
+from xqgbench.errors import DataError, MissingData
 from xqgbench.formats import records, trec
 from xqgbench.formats.ir_datasets_ids import reading_of
 from xqgbench.formats.records import Fields
@@ -98,13 +98,30 @@ def _either(own: _Collections, local: Reading, elsewhere: Reading) -> Reading:
     def searched(language: str) -> Reading:
         return local if own.files.here(own.passages_key, language) else elsewhere
 
+    def told(key: str, language: str, stream: Iterable[Any]) -> Iterator[Any]:
+        """What lacks locally is said as well, where ir_datasets cannot provide it either."""
+        try:
+            yield from stream
+        except MissingData as error:
+            if own.files.here(key, language):
+                raise
+            raise MissingData(f"{_lack(own.files, key, language)} Besides, {error}") from None
+
     return replace(
         local,
-        questions=lambda language: asked(language).questions(language),
-        passages=lambda language: searched(language).passages(language),
+        questions=lambda language: told(own.topics_key, language, asked(language).questions(language)),
+        passages=lambda language: told(own.passages_key, language, searched(language).passages(language)),
         place=lambda language: searched(language).place(language),
         qrels=lambda language: _qrels_of(asked(language), language),
     )
+
+
+def _lack(files: Files, key: str, language: str) -> str:
+    try:
+        files.paths(key, language)
+    except MissingData as error:
+        return str(error)
+    return ""
 
 
 def _qrels_of(reading: Reading, language: str) -> Judged:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from xqgbench.errors import DataError, MissingData, UnknownName
+from xqgbench.files import DAMAGED
+from xqgbench.formats.repairs import Repairs
 from xqgbench.formats.task import FileTask, Judged, Located, Question, Reading, known, settings, sources
 from xqgbench.types import Files, Passage, Query, TaskCard
 
@@ -44,6 +47,9 @@ def card_of(id_: str) -> TaskCard:
     ):
         if not has:
             raise MissingData(f"ir_datasets' '{id_}' has no {what}; {_suggestion(id_)}")
+    for what, records in (("passages", dataset.docs_cls()), ("queries", dataset.queries_cls())):
+        if not hasattr(records, "default_text") and "text" not in records._fields:
+            raise MissingData(f"the {what} of ir_datasets' '{id_}' are no texts: {', '.join(records._fields)}.")
     language = dataset.queries_lang() or UNDETERMINED
     described = dataset.documentation() or {}
     name = id_.replace("/", "-")
@@ -90,10 +96,16 @@ def reading_of(pattern: str) -> Reading:
     )
 
 
+def _no_retries(record: logging.LogRecord) -> bool:
+    """Leaves out what ir_datasets says at every failed attempt; what it raises at the end says the same."""
+    return not record.getMessage().startswith(("download error:", "Download failed:"))
+
+
 @functools.cache
 def _load(id_: str) -> Any:
     import ir_datasets
 
+    logging.getLogger("ir_datasets").addFilter(_no_retries)  # a filter stands there once, however often it is added
     try:
         return ir_datasets.load(id_)
     except KeyError:
@@ -119,33 +131,48 @@ def _fetched(id_: str, iterate: str) -> Iterator[Any]:
     """Records of a data set; whatever keeps ir_datasets from getting them is said with what to do about it."""
     try:
         yield from getattr(_load(id_), iterate)()
-    except (OSError, RuntimeError, ValueError) as error:
-        reason = f"{type(error).__name__}: {error}"
+    except (*DAMAGED, RuntimeError, ValueError, LookupError, TypeError, AssertionError) as error:
         raise MissingData(
-            f"ir_datasets cannot provide {iterate.partition('_')[0]} of '{id_}': {reason[:200]} ... It "
-            f"fetches its files at first use, into the folder that IR_DATASETS_HOME names (https://ir-datasets.com)."
+            f"ir_datasets cannot provide {iterate.partition('_')[0]} of '{id_}': {_reason(error)}. It fetches its "
+            f"files at first use, into the folder that IR_DATASETS_HOME names; a damaged one there has to be deleted."
         ) from None
+
+
+def _reason(error: BaseException) -> str:
+    """Why, in short: of several sources that failed the first, of a failed request its address."""
+    if len(error.args) > 1 and isinstance(error.args[1], list) and error.args[1]:
+        return _reason(error.args[1][0][1])
+    url = getattr(getattr(error, "request", None), "url", "")
+    return f"{url} cannot be had ({type(error).__name__})" if url else f"{type(error).__name__}: {str(error)[:300]}"
 
 
 def _questions(id_: str, language: str) -> Iterator[Question]:
     for query in _fetched(id_, "queries_iter"):
-        text = " ".join(query.default_text().split("\t"))
+        text = " ".join(str(query.default_text() if hasattr(query, "default_text") else query.text).split("\t"))
         if not text.strip():
             raise DataError(f"query '{query.query_id}' is empty.", id_)
         yield Question(Query(query.query_id, text, language), (), id_, 0)
 
 
 def _passages(id_: str) -> Iterator[Located]:
+    """Passages with title and text; of records that have other fields, what ir_datasets takes for their text."""
+    repairs = Repairs(id_)
     for number, doc in enumerate(_fetched(id_, "docs_iter"), 1):
-        title = getattr(doc, "title", "") or ""
-        text = doc.text if title and isinstance(getattr(doc, "text", None), str) else doc.default_text()
-        yield Located(id_, number, Passage(doc.doc_id, title, text if text.strip() else title or "-"))
+        title, text = getattr(doc, "title", ""), getattr(doc, "text", None)
+        if not isinstance(title, str) or not isinstance(text, str):
+            title, text = "", doc.default_text()  # which holds the title, if there is one
+        if not text.strip():
+            title, text = repairs.bare(title, number)
+        yield Located(id_, number, Passage(doc.doc_id, title, text))
+    repairs.tell()
 
 
 def _qrels(id_: str, language: str) -> Judged:
+    """Grades; where a passage is judged for several subtopics or parts of it, the highest."""
     qrels: dict[str, dict[str, int]] = {}
     for qrel in _fetched(id_, "qrels_iter"):
-        qrels.setdefault(qrel.query_id, {})[qrel.doc_id] = int(qrel.relevance)
+        grades, grade = qrels.setdefault(qrel.query_id, {}), int(qrel.relevance)
+        grades[qrel.doc_id] = max(grade, grades.get(qrel.doc_id, grade))
     ids = {question.query.id for question in _questions(id_, language)}
     return known(Judged({query: own for query, own in qrels.items() if query in ids}, id_), ids)
 

@@ -10,10 +10,10 @@ from xqgbench.errors import Repaired
 
 
 class Repairs:
-    """What was repaired in one file."""
+    """What was repaired in one file, or in one data set that has a name and no file."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path | str) -> None:
+        self._name = path.name if isinstance(path, Path) else path
         self._found: dict[str, list[int]] = {}  # what -> [how often, first line]
 
     def note(self, what: str, line: int) -> None:
@@ -27,7 +27,7 @@ class Repairs:
                 f"{count:,} x {what}" + (f" (first on line {line:,})" if line else "")
                 for what, (count, line) in self._found.items()
             )
-            warnings.warn(f"{self._path.name}: {'; '.join(parts)}.", Repaired, stacklevel=2)
+            warnings.warn(f"{self._name}: {'; '.join(parts)}.", Repaired, stacklevel=2)
             self._found.clear()
 
     def code(self, value: str, line: int) -> str:
