@@ -54,8 +54,9 @@ class XQG:
         known = task.card.generated_languages
         if not known:
             raise MissingData(
-                f"task '{task.card.name}' has no generated queries, which --augment xqg needs. Evaluate it with "
-                f"--augment none, or name generated_languages in its card and give its passages generated_queries."
+                f"task '{task.card.name}' has no generated queries, which --augment xqg needs. Give them with "
+                f"--generated-queries FILE (JSON lines: docid, generated_queries: {{language: [query, ...]}}), made by "
+                f"any generator for the passages of the task, or evaluate it with --augment none."
             )
         if self.fusion.languages == "all":
             return known

@@ -83,6 +83,7 @@ class _Squad:
         """The test questions; a text that recurs is the query of its first occurrence, if they are merged."""
         place = self.place(language)
         known = {id_: (paragraph.id, own) for paragraph in _paragraphs(place) for id_, _, own in paragraph.questions}
+        repairs = Repairs(place)
         first: set[str] = set()
         for paragraph, _, question in self.asked(language):
             query = question.query
@@ -94,7 +95,8 @@ class _Squad:
                 raise DataError(reason, question.path)
             if not (self.merge and query.text in first):
                 first.add(query.text)
-                yield question._replace(answers=answers)
+                yield question._replace(answers=accepted(answers, False, repairs, 0))
+        repairs.tell()
 
     def qrels(self, language: str) -> Judged:
         """A question's own paragraph is relevant, and that of every question with its text if they are merged."""
@@ -190,5 +192,5 @@ def _paragraph(title: str, number: int, entry: Mapping[str, Any], repairs: Repai
             raise ValueError(f"question '{id_}' or an answer of it is empty")
         if id_.split() != [id_] or not id_.isprintable():
             raise ValueError(f"question id '{id_}' is empty, or holds white space or control characters")
-        questions.append((id_, asked, accepted(tuple(answers), False, repairs, 0)))
+        questions.append((id_, asked, tuple(answers)))
     return Paragraph(f"{name}#{number}", text, tuple(questions))
