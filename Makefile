@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --retries 5
 
-.PHONY: eval test check lint types results leaderboard findings docs bench lock clean
+.PHONY: eval test check lint types results results-real leaderboard findings docs bench lock clean
 
 eval: $(VENV)/.eval
 	$(BIN)/xqgbench eval --model e5-small --augment xqg
@@ -34,6 +34,21 @@ results: $(VENV)/.dev
 	  done; \
 	done; rm -rf $(VENV)/fresh-store
 	$(MAKE) leaderboard findings
+
+# The committed results on real data; DATA is a folder with xquad/, afriqa/, miracl/ and miracl-sample/ (docs/tasks.md).
+XQUAD := ar,de,es,hi,ru,zh
+REAL = $(BIN)/xqgbench eval --data-dir $(DATA) --quiet
+results-real: $(VENV)/.dev
+	test -d "$(DATA)" || { echo "say where the data are: make results-real DATA=FOLDER"; exit 1; }
+	for model in e5-small use-m3 minilm-en; do \
+	  $(REAL) --model $$model --task xquad --languages $(XQUAD) || exit 1; \
+	  $(REAL) --model $$model --task xquad-mono --languages $(XQUAD),en || exit 1; \
+	  $(REAL) --model $$model --task afriqa,miracl-sample || exit 1; \
+	  for setting in languages=ar+de+es+hi+ru+zh alpha=0.2,reduce=mean,languages=query; do \
+	    $(REAL) --model $$model --task xquad-human --languages $(XQUAD) --augment xqg:$$setting || exit 1; \
+	  done; \
+	done
+	$(MAKE) leaderboard
 
 # The tables and the figure of tasks/xqg-mini/FINDINGS.md, from the results.
 findings: $(VENV)/.dev
