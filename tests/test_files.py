@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+import bz2
 import contextlib
+import gzip
 import hashlib
+import lzma
 import os
+import signal
 import stat
-from collections.abc import Iterator
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from xqgbench.files import folder_aside, sha256_of, write_atomically
+from tests.conftest import ROOT
+
+from xqgbench.files import (
+    appended,
+    compression_of,
+    discard,
+    folder_aside,
+    locked,
+    sha256_of,
+    sha256_of_content,
+    take_place,
+    write_atomically,
+)
 
 
 @pytest.fixture
@@ -144,6 +164,85 @@ def test_writers_of_one_folder_at_the_same_time_leave_the_whole_of_one(tmp_path:
     assert [p.name for p in tmp_path.iterdir()] == ["system"]
 
 
+def test_a_part_grows_over_several_calls_and_takes_its_place_when_it_is_whole(tmp_path: Path) -> None:
+    part, path = tmp_path / "a" / "file.part", tmp_path / "a" / "file"
+    for piece in (b"one ", b"two "):
+        with appended(part, part.stat().st_size if part.exists() else 0) as stream:
+            stream.write(piece)
+        assert not path.exists()
+    take_place(part, path)
+    assert contents(tmp_path) == {"a/file": b"one two "}
+
+
+def test_what_stands_behind_the_size_of_a_part_is_dropped(tmp_path: Path) -> None:
+    (tmp_path / "part").write_bytes(b"one and half of tw")
+    with appended(tmp_path / "part", 4) as stream:
+        stream.write(b"two")
+    assert contents(tmp_path) == {"part": b"one two"}
+
+
+def test_an_error_while_a_part_grows_leaves_what_was_written(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), appended(tmp_path / "part", 0) as stream:  # noqa: PT012
+        stream.write(b"one")
+        raise KeyboardInterrupt
+    assert contents(tmp_path) == {"part": b"one"}
+
+
+def test_discarding_takes_what_is_there(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "file", b"")
+    discard(tmp_path / "file", tmp_path / "absent")
+    assert contents(tmp_path) == {}
+
+
+def test_a_locked_block_runs_in_one_thread_at_a_time(tmp_path: Path) -> None:
+    """Also while holders delete the file and others make it anew."""
+    inside, most, lock = [0], [0], tmp_path / "folder" / "lock"
+
+    def work() -> None:
+        for _ in range(10):
+            with locked(lock):
+                inside[0] += 1
+                most[0] = max(most[0], inside[0])
+                time.sleep(0.001)
+                inside[0] -= 1
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1]
+    assert contents(tmp_path) == {}
+
+
+def test_a_lock_that_another_process_holds_is_waited_for_and_ends_with_it(tmp_path: Path) -> None:
+    code = (
+        "import sys, time, pathlib; from xqgbench.files import locked\n"
+        "with locked(pathlib.Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "lock")], stdout=subprocess.PIPE, cwd=ROOT)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == b"held\n"
+    waits = []
+
+    def waiting() -> None:
+        waits.append(1)
+        if len(waits) == 2:
+            holder.send_signal(signal.SIGKILL)
+            holder.wait()
+
+    with locked(tmp_path / "lock", waiting):
+        assert 2 <= len(waits) <= 3
+    holder.stdout.close()
+
+
+def test_a_lock_ends_with_an_error_in_its_block(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="wrong"), locked(tmp_path / "lock"):
+        raise ValueError("wrong")
+    with locked(tmp_path / "lock", lambda: pytest.fail("it is still held")):
+        pass
+
+
 @pytest.mark.parametrize("size", [0, 1, 3_000_001])
 def test_sha256_is_the_one_of_the_whole_file(tmp_path: Path, size: int) -> None:
     content = (b"0123456789abcdef" * (size // 16 + 1))[:size]
@@ -155,3 +254,25 @@ def test_sha256_agrees_with_coreutils(tmp_path: Path) -> None:
     # printf 'xqgbench' | sha256sum
     (tmp_path / "file").write_bytes(b"xqgbench")
     assert sha256_of(tmp_path / "file") == "fa2821262bc72e09d546d8b4efaa020e4ab39f94e2027c093812a89feb20ff80"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "compress"), [(".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress)]
+)
+@pytest.mark.parametrize("content", [b"", b"text " * 1000])
+def test_how_a_file_is_compressed_is_seen_from_its_bytes_whatever_its_name(
+    tmp_path: Path, suffix: str, compress: Callable[[bytes], bytes], content: bytes
+) -> None:
+    path = tmp_path / "file.part"
+    path.write_bytes(compress(content))
+    if suffix != ".bz2" or content:  # an empty .bz2 has no block
+        assert compression_of(path) == suffix
+    assert sha256_of_content(path, suffix) == hashlib.sha256(content).hexdigest()
+    assert sha256_of_content(path) == sha256_of(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x1f", b"BZh is no archive", b"a\tb\n"])
+def test_a_file_that_is_not_compressed_is_seen_to_be_so(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "file.gz").write_bytes(content)
+    assert compression_of(tmp_path / "file.gz") == ""
+    assert sha256_of_content(tmp_path / "file.gz", "") == hashlib.sha256(content).hexdigest()

@@ -1,6 +1,7 @@
 """The one way files are written: aside first, then renamed, so that nothing half-written ever looks whole.
 
-And the one way compressed files are read: as if they were not.
+What takes long to write, such as a download, grows in a part beside its place and takes it when it is whole. And the
+one way compressed files are read: as if they were not.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ import gzip
 import hashlib
 import lzma
 import os
+import re
 import shutil
+import sys
 import tempfile
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +27,10 @@ from typing import BinaryIO, cast
 COMPRESSED: dict[str, Callable[[Path], object]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 #: What reading a damaged compressed file raises; gzip and bz2 raise a bare OSError for what is none of theirs.
 DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError)
+#: What compressed files begin with, long enough that no text does by chance.
+_BEGINNINGS = {".gz": rb"\x1f\x8b\x08", ".bz2": rb"BZh[1-9]1AY&SY", ".xz": rb"\xfd7zXZ\x00"}
+#: Seconds between two looks at a lock that another process holds.
+_GLANCE = 0.2
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -65,29 +73,128 @@ def folder_aside(path: Path) -> Iterator[Path]:
         shutil.rmtree(aside, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def appended(path: Path, size: int) -> Iterator[BinaryIO]:
+    """A part opened for writing behind its first ``size`` bytes; what stood behind them is dropped.
+
+    Whatever ends the block, what was written before is on the disk.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as stream:
+        stream.truncate(size)
+        try:
+            yield stream
+        finally:
+            stream.flush()
+            os.fsync(stream.fileno())
+
+
+def take_place(part: Path, path: Path) -> None:
+    """Rename a part that is whole to what it is a part of."""
+    part.replace(path)
+
+
+def discard(*paths: Path) -> None:
+    """Delete files that may be there."""
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Keep other processes and threads out of a block that locks the same file, for as long as it runs.
+
+    The operating system holds the lock, so that it ends with the process, however that ends. The file is deleted with
+    the block; one that a killed process left behind is in nobody's way.
+
+    Args:
+        waiting: called each time that somebody else is found to hold the lock.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        stream = path.open("ab")
+        try:
+            while not _take(stream.fileno()):
+                waiting()
+                time.sleep(_GLANCE)
+            if _still(stream, path):  # else its last holder has deleted it meanwhile, and others hold another
+                break
+        except BaseException:
+            stream.close()
+            raise
+        stream.close()
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # Windows does not delete open files; it may stay
+            path.unlink()
+        stream.close()
+
+
+def _still(stream: BinaryIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(stream.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _take(descriptor: int) -> bool:
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except PermissionError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _take(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
 def sha256_of(path: Path) -> str:
     """Hex sha256 of a file's bytes, read in pieces."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def decompressed(path: Path) -> BinaryIO:
+def compression_of(path: Path) -> str:
+    """How a file is compressed, whatever its name says: ``.gz``, ``.bz2``, ``.xz``, or nothing."""
+    with path.open("rb") as stream:
+        beginning = stream.read(16)
+    return next((suffix for suffix, known in _BEGINNINGS.items() if re.match(known, beginning, re.DOTALL)), "")
+
+
+def decompressed(path: Path, suffix: str | None = None) -> BinaryIO:
     """A file opened for reading its content; ``.gz``, ``.bz2`` and ``.xz`` are decompressed on the way.
 
     Reading from it may raise one of ``DAMAGED``.
+
+    Args:
+        suffix: how it is compressed; by default what its name ends in.
     """
-    opener = COMPRESSED.get(path.suffix)
+    opener = COMPRESSED.get(path.suffix if suffix is None else suffix)
     return cast(BinaryIO, opener(path)) if opener else path.open("rb")
 
 
-def sha256_of_content(path: Path) -> str:
+def sha256_of_content(path: Path, suffix: str | None = None) -> str:
     """Hex sha256 of a file's content, decompressed: the same for ``a.json`` and ``a.json.gz``.
+
+    Args:
+        suffix: how it is compressed; by default what its name ends in.
 
     Raises:
         One of ``DAMAGED``.
     """
     digest = hashlib.sha256()
-    with decompressed(path) as stream:
+    with decompressed(path, suffix) as stream:
         while piece := stream.read(1 << 20):
             digest.update(piece)
     return digest.hexdigest()
