@@ -21,7 +21,6 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-
 from xqgbench.files import (
     appended,
     compression_of,
@@ -195,11 +194,10 @@ def test_discarding_takes_what_is_there(tmp_path: Path) -> None:
 
 
 def test_a_locked_block_runs_in_one_thread_at_a_time(tmp_path: Path) -> None:
-    """Also while holders delete the file and others make it anew."""
     inside, most, lock = [0], [0], tmp_path / "folder" / "lock"
 
     def work() -> None:
-        for _ in range(10):
+        for _ in range(3):
             with locked(lock):
                 inside[0] += 1
                 most[0] = max(most[0], inside[0])
@@ -213,6 +211,25 @@ def test_a_locked_block_runs_in_one_thread_at_a_time(tmp_path: Path) -> None:
         thread.join()
     assert most == [1]
     assert contents(tmp_path) == {}
+
+
+def test_who_waited_for_a_lock_holds_the_one_that_comes_next(tmp_path: Path) -> None:
+    """Its first holder deletes the file; the second, which has opened it before, must not be content with that one."""
+    lock, waits, holds, done = tmp_path / "lock", threading.Event(), threading.Event(), threading.Event()
+
+    def second() -> None:
+        with locked(lock, waits.set):
+            holds.set()
+            done.wait(10)
+
+    thread = threading.Thread(target=second)
+    with locked(lock):
+        thread.start()
+        assert waits.wait(10)
+    assert holds.wait(10)
+    with locked(lock, done.set):
+        assert done.is_set(), "two hold it at the same time"
+    thread.join()
 
 
 def test_a_lock_that_another_process_holds_is_waited_for_and_ends_with_it(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError)
 #: What compressed files begin with, long enough that no text does by chance.
 _BEGINNINGS = {".gz": rb"\x1f\x8b\x08", ".bz2": rb"BZh[1-9]1AY&SY", ".xz": rb"\xfd7zXZ\x00"}
 #: Seconds between two looks at a lock that another process holds.
-_GLANCE = 0.2
+_GLANCE = 0.1
 
 
 def write_atomically(path: Path, content: bytes) -> None:
