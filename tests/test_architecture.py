@@ -15,10 +15,10 @@ PACKAGE = Path(xqgbench.__file__).parent
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("types", "errors", "files", "limits"),
     ("fusion", "vectors", "search", "measures", "significance"),
-    ("registry", "provenance", "source_tables"),
+    ("registry", "provenance", "source_tables", "transfer", "archives"),
     ("cards", "sources", "generated"),
-    ("tasks", "store", "results"),
-    ("encode", "comparison", "validation"),
+    ("tasks", "store", "results", "elsewhere"),
+    ("encode", "comparison", "validation", "download"),
     ("evaluation", "leaderboard"),
     ("sweep", "pooling"),
     ("cli",),

@@ -7,7 +7,8 @@
     ├── MissingError                   3   something needed is not here
     │   ├── MissingExtra                   an optional dependency is not installed
     │   ├── MissingWeights                 a checkpoint is neither cached nor reachable
-    │   └── MissingData                    a file of a task is not here
+    │   ├── MissingData                    a file of a task is not here
+    │   └── MissingSpace                   the disk has no room for the files of a task
     ├── DataError                      1   a data-set file holds something that cannot be used
     ├── RetrieverError                 1   a retriever returned what no retriever may return
     ├── StoreError                     1   the vector store cannot be read or written
@@ -96,6 +97,10 @@ class MissingWeights(MissingError):
 
 class MissingData(MissingError):
     """A file that a task card names is not here."""
+
+
+class MissingSpace(MissingError):
+    """The disk has no room for the files of a task."""
 
 
 class DataError(XqgbenchError):
