@@ -133,26 +133,49 @@ def check(card: TaskCard, file: SourceFile, path: Path) -> None:
     if actual != file.sha256:
         raise DataError(
             f"this is not the file that the card of '{card.name}' describes: sha256 is {actual}, the card says "
-            f"{file.sha256}. Restore the file, or give the changed task a card and a version of its own.",
+            f"{file.sha256}. {_way_out(card, file)}, or give the changed task a card and a version of its own.",
             path,
         )
 
 
+def _way_out(card: TaskCard, file: SourceFile) -> str:
+    fetched = file.url or file.archive
+    return f"Delete it and run 'xqgbench tasks download {card.name}'" if fetched else "Restore the file"
+
+
 def _hash(path: Path) -> str:
     """Hash of the content; that of a large file is remembered by its place, size and time of change."""
-    state = path.stat()
-    if state.st_size < LARGE:
+    if path.stat().st_size < LARGE:
         return sha256_of_content(path)
-    known = {"path": str(path.resolve()), "size": state.st_size, "changed": state.st_mtime_ns, "inode": state.st_ino}
-    record = _cache() / f"{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:32]}.json"
+    known, record = _state(path), _record(path)
     with contextlib.suppress(OSError, ValueError, KeyError, AttributeError):
         kept = json.loads(record.read_bytes())
         if all(kept.get(key) == value for key, value in known.items()):
             return str(kept["sha256"])
     found = sha256_of_content(path)
-    with contextlib.suppress(OSError):  # a cache that cannot be written costs time, no more
-        write_atomically(record, json.dumps({**known, "sha256": found}).encode())
+    _keep(known, record, found)
     return found
+
+
+def remember(path: Path, sha256: str) -> None:
+    """Keep the hash of a large file's content, so that it is not read again as long as it does not change."""
+    if path.stat().st_size >= LARGE:
+        _keep(_state(path), _record(path), sha256)
+
+
+def _keep(state: dict[str, str | int], record: Path, sha256: str) -> None:
+    with contextlib.suppress(OSError):  # a cache that cannot be written costs time, no more
+        write_atomically(record, json.dumps({**state, "sha256": sha256}).encode())
+
+
+def _state(path: Path) -> dict[str, str | int]:
+    state = path.stat()
+    place = str(path.resolve())
+    return {"path": place, "size": state.st_size, "changed": state.st_mtime_ns, "inode": state.st_ino}
+
+
+def _record(path: Path) -> Path:
+    return _cache() / f"{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:32]}.json"
 
 
 def _cache() -> Path:

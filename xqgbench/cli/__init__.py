@@ -46,7 +46,10 @@ def _run(words: list[str], debug: bool) -> int:
         error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        _say("Interrupted. Finished chunks stay in the store; the same command goes on from there.")
+        _say(
+            "Interrupted. Finished chunks stay in the store, fetched bytes in their parts; the "
+            "same command goes on from there."
+        )
         return 1
     except Exception as error:
         if debug:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -10,9 +11,13 @@ from rich.console import Console
 from rich.text import Text
 
 from xqgbench.cli.show import new_console, new_table
-from xqgbench.types import TaskCard
+from xqgbench.errors import MissingData
+from xqgbench.types import Progress, TaskCard
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+    from xqgbench.download import Outcome
     from xqgbench.pooling import Unjudged
     from xqgbench.validation import Report
 
@@ -99,6 +104,72 @@ def pool(found: Iterator[Unjudged]) -> None:
         }
         print(json.dumps(record, ensure_ascii=False))
     Console(stderr=True, highlight=False).print(f"{passages} passages to be judged for {queries} queries")
+
+
+@contextlib.contextmanager
+def transfers() -> Iterator[Progress]:
+    """A progress callback drawn on stderr as one bar per file, in bytes, that goes when the file is here."""
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    bars = Bars(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)
+    current: dict[str, TaskID] = {}
+
+    def report(what: str, done: int, total: int | None) -> None:
+        if what not in current:
+            for task in current.values():
+                bars.remove_task(task)
+            current.clear()
+            bars.start()
+            current[what] = bars.add_task(what, total=total)
+        bars.update(current[what], completed=done, total=total)
+
+    try:
+        yield report
+    finally:
+        if current:  # else nothing was drawn, and an error would stand below an empty line
+            bars.stop()
+
+
+def downloaded(outcomes: Sequence[Outcome]) -> None:
+    """What was fetched, line by line, and how much there is now."""
+    console = new_console()
+    for outcome in outcomes:
+        if outcome.state == "fetched":
+            console.print(Text(f"fetched {outcome.path} ({outcome.bytes:,} bytes)"), soft_wrap=True)
+    here = [outcome for outcome in outcomes if outcome.state in ("here", "fetched")]
+    fetched = [outcome for outcome in outcomes if outcome.state == "fetched"]
+    text = f"{len(here)} of {len(outcomes)} files here ({sum(outcome.bytes for outcome in here):,} bytes)"
+    if fetched:
+        text += f", {len(fetched)} of them fetched now ({sum(outcome.bytes for outcome in fetched):,} bytes)"
+    if unchecked := [outcome for outcome in here if not outcome.checked]:
+        text += f", {len(unchecked)} without a hash to check them by"
+    if outcomes:
+        console.print(Text(text), soft_wrap=True)
+
+
+def read_elsewhere(names: Sequence[str]) -> None:
+    """What ir_datasets has now."""
+    for name in names:
+        new_console().print(Text(f"read with ir_datasets: {name}"), soft_wrap=True)
+
+
+def require_nothing_by_hand(card: TaskCard, outcomes: Sequence[Outcome]) -> None:
+    """List the files that have no address.
+
+    Raises:
+        MissingData: there are some.
+    """
+    absent = [outcome for outcome in outcomes if outcome.state == "by hand"]
+    for outcome in absent:
+        new_console().print(Text(f"by hand: {outcome.path}"), soft_wrap=True)
+    if absent:
+        hint = f" {card.homepage} explains where they are." if card.homepage else ""
+        raise MissingData(
+            f"task '{card.name}': {len(absent)} of its files have no address; put them there by hand, or name the "
+            f"folder that holds them with --data-dir DIR.{hint}"
+        )
 
 
 def complaints(errors: Sequence[Exception]) -> None:

@@ -15,7 +15,7 @@ from xqgbench.cli.commands import AS_JSON, DATA_DIR, DEBUG, FOLDER, LANGUAGES, T
 @DEBUG
 @click.pass_context
 def tasks(context: click.Context, tasks_dir: Path | None, as_json: bool, debug: bool) -> None:
-    """List the tasks, or check one."""
+    """List the tasks, check one, or fetch its files."""
     if context.invoked_subcommand:
         return
     from xqgbench.cli import show_tasks as show
@@ -75,6 +75,45 @@ def check(
     show.report(found, everything, as_json)
     if not found.passed:
         context.exit(1)
+
+
+@tasks.command("download", epilog="\b\nExample:\n  xqgbench tasks download miracl --languages sw,te")
+@click.argument("name")
+@LANGUAGES
+@TASKS_DIR
+@click.option(
+    "--data-dir", type=FOLDER, help="Where the files go.  [default: $XQGBENCH_DATA, else the user's data folder]"
+)
+@click.option("--optional", is_flag=True, help="Also what evaluations can do without, such as training questions.")
+@DEBUG
+def download(
+    name: str,
+    languages: tuple[str, ...],
+    tasks_dir: Path | None,
+    data_dir: Path | None,
+    optional: bool,
+    debug: bool,
+) -> None:
+    """Fetch the files of a task that are not here, and check those that are.
+
+    An interrupted download goes on where it stopped. Every file is checked against the hash in the task's card, or
+    that which the hub states, before it takes its place. What the card leaves to ir_datasets is fetched by that, into
+    the folder that IR_DATASETS_HOME names. HF_TOKEN is for what the hub gives to known users alone.
+    """
+    from xqgbench import elsewhere
+    from xqgbench.cli import show_tasks as show
+    from xqgbench.cli.show import progress
+    from xqgbench.download import download as fetch
+    from xqgbench.tasks import card
+
+    wanted = card(name, tasks_dir)
+    with show.transfers() as report:
+        outcomes = fetch(wanted, languages, data_dir, optional, report)
+    show.downloaded(outcomes)
+    with progress(hidden=False) as report:
+        read = elsewhere.fetch(wanted, languages, data_dir, report)
+    show.read_elsewhere(read)
+    show.require_nothing_by_hand(wanted, outcomes)
 
 
 @tasks.command("pool", epilog="\b\nExample:\n  xqgbench tasks pool xqg-mini --results results --depth 3")
