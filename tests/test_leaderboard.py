@@ -126,6 +126,38 @@ def test_differences_of_some_languages_come_without_a_macro_test(tmp_path: Path)
     assert tables(page(tmp_path))[-1] == [["System", "against", "fi"], ["a+xqg", "a", "+0.5000*"]]
 
 
+def test_other_denominators_stand_on_a_board_of_their_own_that_says_so(tmp_path: Path) -> None:
+    save(level("strict", 0.5, 0.5), tmp_path)
+    save(replace(level("whole", 1.0, 1.0), denominator="official"), tmp_path)
+    save(replace(level("other", 0.5, 1.0), denominator="official"), tmp_path)
+    save(replace(level("shorter", 1.0, 1.0, 8), denominator="official"), tmp_path)  # another eight queries left out
+    text = page(tmp_path)
+    systems = [[row[1] for row in table[1:]] for table in tables(text)]
+    assert systems[0] == ["strict"]
+    assert sorted(systems[1:]) == [["shorter"], ["whole", "other"]]
+    assert text.count("## small 1, official denominator\n") == 2
+    assert "only the 24 that the runs hold are counted" in text
+    assert "only the 16 that the runs hold are counted" in text
+
+
+def test_a_system_without_one_of_the_measures_has_an_empty_cell(tmp_path: Path) -> None:
+    two = made({"fi": [0.5] * 12, "ja": [0.5] * 12}, "two")
+    scores = {language: {**own, "RR@10": own[MEASURE]} for language, own in two.scores.items()}
+    save(replace(two, measures=(MEASURE, "RR@10"), scores=scores), tmp_path)
+    save(level("one", 0.75, 0.75, details={"source": "re-scored"}), tmp_path)
+    scored, measures = tables(page(tmp_path))
+    assert [row[-1] for row in scored] == ["Source", "re-scored", "measured"]
+    assert measures == [["System", MEASURE, "RR@10"], ["one", "0.7500", ""], ["two", "0.5000", "0.5000"]]
+
+
+def test_a_re_scored_system_is_not_called_augmented(tmp_path: Path) -> None:
+    save(level("a", 0.25, 0.25), tmp_path)
+    save(level("b", 0.75, 0.75, details={"source": "re-scored"}), tmp_path, {"against": "a", "seed": 1})
+    text = page(tmp_path)
+    assert "System against the one that it was compared with, difference in macro average" in text
+    assert "Augmented" not in text
+
+
 def test_no_results_make_a_page_that_says_so(tmp_path: Path) -> None:
     assert "There are no results yet." in page(tmp_path)
 

@@ -120,6 +120,24 @@ def test_a_result_is_read_back_as_it_was_written(folder: Path) -> None:
     assert (found.runs, found.hits) == ({}, {})
 
 
+def test_a_denominator_is_written_and_read_back_where_it_is_not_strict(folder: Path) -> None:
+    results.write(made(SCORES), folder, None)
+    assert "denominator" not in results.read_summary(folder)
+    assert results.read_result(folder).denominator == "strict"
+    results.write(replace(made(SCORES), denominator="official"), folder, None)
+    assert results.read_result(folder).denominator == "official"
+
+
+def test_fields_stand_in_the_order_of_the_committed_results(write_task: TaskWriter, tmp_path: Path) -> None:
+    """A committed result that is made again must not differ in a byte that does not matter."""
+    [(written, _)] = evaluate(Bigrams(), "small", tasks_dir=write_task()).save(tmp_path / "results")
+    committed = results.read_summary(ROOT / "results" / "xqg-mini" / "e5-small")
+    found = results.read_summary(written)
+    assert list(found) == list(committed)
+    for part in ("task", "retriever", "provenance", "timings"):
+        assert list(found[part]) == list(committed[part]), part
+
+
 LETTERS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=5)
 #: Far beyond any score, and still with a mean: a sum of four is finite.
 NUMBERS = st.floats(-1e307, 1e307)

@@ -139,14 +139,17 @@ def paired(before: Result, after: Result, measure: str, languages: Sequence[str]
         ResultError: another card, other languages, another depth or other queries.
         InvalidParameter: a measure that the task does not have.
     """
-    if measure not in before.measures:
-        raise InvalidParameter(f"'{measure}' is no measure of {before.task}; it has {', '.join(before.measures)}.")
-    first_kind, second_kind = ((r.task, r.task_version, r.card_sha256, r.languages, r.depth) for r in (before, after))
+    first_kind, second_kind = (
+        (r.task, r.task_version, r.card_sha256, r.languages, r.depth, r.denominator) for r in (before, after)
+    )
     if first_kind != second_kind:
         raise ResultError(
-            f"{before.system} and {after.system} cannot be compared: task, version of its card, languages and depth "
-            f"must agree, but are {_kind(before)} and {_kind(after)}."
+            f"{before.system} and {after.system} cannot be compared: task, version of its card, languages, depth and "
+            f"denominator must agree, but are {_kind(before)} and {_kind(after)}."
         )
+    for result in (before, after):
+        if measure not in result.measures:
+            raise InvalidParameter(f"'{measure}' is no measure of {result.task}; it has {', '.join(result.measures)}.")
     values, clusters, strata = [], [], []
     for stratum, language in enumerate(before.languages if languages is None else languages):
         first, second = before.scores[language][measure], after.scores[language][measure]
@@ -162,7 +165,8 @@ def paired(before: Result, after: Result, measure: str, languages: Sequence[str]
 
 def _kind(result: Result) -> str:
     languages = "all languages" if result.complete else "+".join(result.languages)
-    return f"{result.task} {result.task_version}#{result.card_sha256[:8]}, {languages}, depth {result.depth}"
+    counted = "" if result.denominator == "strict" else f", {result.denominator} denominator"
+    return f"{result.task} {result.task_version}#{result.card_sha256[:8]}, {languages}, depth {result.depth}{counted}"
 
 
 def ranks(results: Sequence[Result], measure: str, seed: int = DEFAULT_SEED) -> list[int]:

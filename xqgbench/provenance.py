@@ -31,9 +31,14 @@ def versions(names: Iterable[str]) -> dict[str, str]:
 
 def domain(info: RetrieverInfo, card: TaskCard) -> Domain:
     """Was the retriever trained on data that the task stems from? Unknown where its training data are not public."""
-    if info.trained_on is None:
+    return domain_of(info.trained_on, card)
+
+
+def domain_of(trained_on: Sequence[str] | None, card: TaskCard) -> Domain:
+    """The same of anything trained on data sets of these names."""
+    if trained_on is None:
         return "unknown"
-    names, known = (card.name, *card.origin), {name.casefold() for name in info.trained_on}
+    names, known = (card.name, *card.origin), {name.casefold() for name in trained_on}
     return "in-domain" if any(name.casefold() in known for name in names) else "out-of-domain"
 
 
@@ -43,11 +48,13 @@ def signature(
     identity: Mapping[str, Any],
     augmentation: Mapping[str, Any],
     depth: int,
+    denominator: str = "strict",
 ) -> str:
     """One line; two numbers are comparable if theirs are equal but for what is being compared.
 
     Args:
         identity: all that can change a vector of the retriever; its hash stands in the signature.
+        denominator: which questions count; named where it is not the usual one.
     """
     arguments = ",".join(f"{name}={value}" for name, value in augmentation.items() if name != "name")
     parts = {
@@ -56,6 +63,7 @@ def signature(
         "retriever": f"{identity['name']}@{identity_hash(identity)[:12]}",
         "augment": f"{augmentation['name']}({arguments})" if arguments else augmentation["name"],
         "depth": depth,
+        **({} if denominator == "strict" else {"denominator": denominator}),
         "xqgbench": metadata.version("xqgbench"),
     }
     return "|".join(f"{name}:{value}" for name, value in parts.items())
@@ -69,7 +77,25 @@ def identity_hash(identity: Mapping[str, Any]) -> str:
 def describe(
     card: TaskCard, info: RetrieverInfo, identity: Mapping[str, Any], augmentation: Mapping[str, Any], command: str
 ) -> dict[str, Any]:
-    """What ``result.json`` says beside the scores; JSON-ready."""
+    """What ``result.json`` says beside the scores of a retriever; JSON-ready."""
+    retriever = {**asdict(info), "revision": identity["revision"], "identity": identity_hash(identity)}
+    return described(card, retriever, augmentation, domain(info, card), "measured", command, info.libraries)
+
+
+def described(
+    card: TaskCard,
+    retriever: Mapping[str, Any],
+    augmentation: Mapping[str, Any],
+    domain: Domain,
+    source: str,
+    command: str,
+    libraries: Sequence[str] = (),
+) -> dict[str, Any]:
+    """What ``result.json`` says of every result; JSON-ready.
+
+    Args:
+        source: how the scores came about: ``measured``, or ``re-scored`` from a run made elsewhere.
+    """
     return {
         "task": {
             "name": card.name,
@@ -81,17 +107,17 @@ def describe(
             "cluster": card.cluster,
             **({"untested": list(card.untested)} if card.untested else {}),
         },
-        "retriever": {**asdict(info), "revision": identity["revision"], "identity": identity_hash(identity)},
+        "retriever": dict(retriever),
         "augmentation": dict(augmentation),
-        "domain": domain(info, card),
-        "source": "measured",
+        "domain": domain,
+        "source": source,
         "provenance": {
             "command": command,
             "date": datetime.now(UTC).strftime("%Y-%m-%d"),
             "xqgbench": metadata.version("xqgbench"),
             "python": platform.python_version(),
             "platform": f"{platform.system()} {platform.machine()}",
-            "libraries": versions((*LIBRARIES, *info.libraries)),
+            "libraries": versions((*LIBRARIES, *libraries)),
         },
     }
 

@@ -44,6 +44,8 @@ class Result:
         signature: two numbers with equal signatures are comparable.
         details: everything else that ``result.json`` says (retriever, augmentation, provenance, timings ...).
         runs, hits: rankings and first hits per language; empty for a result read back from disk.
+        denominator: ``strict``: every judged query counts, also one that the run lacks; ``official``: as XOR-Retrieve's
+            script counts, those in the run alone.
     """
 
     task: str
@@ -63,6 +65,7 @@ class Result:
     runs: Mapping[str, Run] = field(default_factory=dict)
     hits: Mapping[str, Mapping[str, FirstHit]] = field(default_factory=dict)
     controls: tuple[str, ...] = ()
+    denominator: str = "strict"
 
     @property
     def scored(self) -> tuple[str, ...]:
@@ -95,6 +98,8 @@ def folder_name(result: Result, default_depth: int) -> str:
         parts.append("languages=" + "+".join(map(plain_name, result.scored)))
     if result.depth != default_depth:
         parts.append(f"depth={result.depth}")
+    if result.denominator != "strict":
+        parts.append(f"denominator={result.denominator}")
     return "@".join(parts)
 
 
@@ -190,6 +195,7 @@ def read_result(folder: Path) -> Result:
         details=summary,
         clusters=_clusters(frame),
         controls=tuple(summary["controls"]),
+        denominator=summary.get("denominator", "strict"),
     )
 
 
@@ -235,6 +241,7 @@ def _summary(result: Result, comparison: Mapping[str, Any] | None) -> dict[str, 
         "controls": list(result.controls),
         "main_measure": result.main_measure,
         "depth": result.depth,
+        **({} if result.denominator == "strict" else {"denominator": result.denominator}),
         "measures": {
             measure: {
                 "macro": result.macro(measure) if result.complete else None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +36,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Board:
-    """The systems that may be compared: one task version, one depth, the same languages.
+    """The systems that may be compared: one task version, one depth, the same languages, the same queries.
 
     Attributes:
         languages: those that were evaluated.
@@ -42,6 +44,8 @@ class Board:
             evaluated is called so (``average``).
         entries: best rank first, and within a rank the best average.
         controls: control languages that any of the systems was evaluated in.
+        denominator: ``official`` where queries that the systems' runs lack are not counted; such systems share a board
+            only if they lack the same.
     """
 
     task: str
@@ -53,6 +57,7 @@ class Board:
     of: int
     entries: tuple[Entry, ...]
     controls: tuple[str, ...] = ()
+    denominator: str = "strict"
 
     @property
     def complete(self) -> bool:
@@ -65,9 +70,21 @@ class Board:
 
     @property
     def title(self) -> str:
-        """Task and version, and how many languages where they are not all."""
+        """Task and version, how many languages where they are not all, and the denominator if it is not strict."""
         some = "" if self.complete else f", {len(self.languages)} of {self.of} languages"
-        return f"{self.task} {self.version}{some}"
+        counted = "" if self.denominator == "strict" else f", {self.denominator} denominator"
+        return f"{self.task} {self.version}{some}{counted}"
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """Every measure that any of the systems was scored by."""
+        return tuple(dict.fromkeys(measure for entry in self.entries for measure in entry.result.measures))
+
+    @property
+    def queries(self) -> int:
+        """How many queries the average is made of, in all languages together."""
+        result = self.entries[0].result
+        return sum(result.count(language, self.measure) for language in self.languages)
 
     def means(self, entry: Entry) -> list[str]:
         """The means of an entry as text: languages, then controls; empty where a control was not evaluated."""
@@ -81,14 +98,22 @@ class Board:
 def boards(folder: Path) -> list[Board]:
     """One board per task, version of its card, depth and set of languages found under ``folder``, by their names.
 
-    Complete boards come before those of fewer languages.
+    Complete boards come before those of fewer languages, and these before those of another denominator.
     """
-    groups: dict[tuple[str, str, str, int, bool, tuple[str, ...]], list[Result]] = {}
+    groups: dict[tuple[str, str, str, int, str, bool, tuple[str, ...]], list[Result]] = {}
     for path in sorted(folder.glob("*/[!.]*/result.json")):  # not what a killed run left aside
         result = results.read_result(path.parent)
         key = (result.task, result.task_version, result.card_sha256, result.depth)
-        groups.setdefault((*key, not result.complete, result.languages), []).append(result)
+        groups.setdefault((*key, _counted(result), not result.complete, result.languages), []).append(result)
     return [_board(found) for _, found in sorted(groups.items())]
+
+
+def _counted(result: Result) -> str:
+    """What distinguishes the queries that count: nothing where all judged ones do, else a hash of those that do."""
+    if result.denominator == "strict":
+        return ""
+    names = [[language, *sorted(result.scores[language][result.main_measure])] for language in result.languages]
+    return f"{result.denominator} {hashlib.sha256(json.dumps(names).encode()).hexdigest()}"
 
 
 def _board(found: list[Result]) -> Board:
@@ -110,6 +135,7 @@ def _board(found: list[Result]) -> Board:
         len(first.languages) if first.complete else len(first.card_languages),
         tuple(sorted(entries, key=lambda entry: entry.rank)),
         tuple(dict.fromkeys(language for result in found for language in result.controls)),
+        first.denominator,
     )
 
 

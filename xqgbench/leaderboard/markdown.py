@@ -31,15 +31,23 @@ def _section(board: Board) -> str:
     lines += [f"{escape(board.measure)}, {board.depth} passages retrieved, task card `{board.card_sha256[:12]}`.", ""]
     if not board.complete:
         lines += [f"Not all {board.of} languages of the task were evaluated, so there is no macro average.", ""]
+    if board.denominator != "strict":
+        lines += [
+            f"{board.denominator.capitalize()} denominator: of all judged questions, only the {board.queries} that the "
+            f"runs hold are counted. A score here is not comparable with those of another table.",
+            "",
+        ]
     lines += _scores(board)
-    if len(board.entries[0].result.measures) > 1:
+    if len(board.measures) > 1:
         name = "Macro average" if board.complete else f"Mean of these {len(board.languages)} languages"
         lines += ["", f"{name}, every measure:"]
         lines += ["", *_measures(board)]
     compared = [entry for entry in board.entries if entry.comparison]
     if compared:
         where = "in macro average and in each language" if board.complete else "in each language"
-        lines += ["", f"Augmented against plain, difference {where}:", "", *_differences(board, compared), ""]
+        measured = all(entry.source == "measured" for entry in compared)
+        pairs = "Augmented against plain" if measured else "System against the one that it was compared with"
+        lines += ["", f"{pairs}, difference {where}:", "", *_differences(board, compared), ""]
         if board.complete:
             lines += ["Intervals are 95 % cluster bootstrap intervals, not corrected for the number of languages."]
             lines += ["\\* marks p <= 0.05: for macro the one primary test, for languages corrected over them (Holm)."]
@@ -60,10 +68,12 @@ def _scores(board: Board) -> list[str]:
 
 
 def _measures(board: Board) -> list[str]:
-    measures = board.entries[0].result.measures
-    head = ["System", *map(escape, measures)]
-    results = [entry.result for entry in board.entries]
-    return table([head, *([escape(r.system), *(f"{r.macro(m):.4f}" for m in measures)] for r in results)])
+    """Averages of every measure; empty where a system's run did not hold what a measure needs."""
+    rows = [["System", *map(escape, board.measures)]]
+    for result in (entry.result for entry in board.entries):
+        means = [f"{result.macro(measure):.4f}" if measure in result.measures else "" for measure in board.measures]
+        rows.append([escape(result.system), *means])
+    return table(rows)
 
 
 def _differences(board: Board, entries: Sequence[Entry]) -> list[str]:
