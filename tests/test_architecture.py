@@ -18,9 +18,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("registry", "provenance", "source_tables", "transfer", "archives"),
     ("cards", "sources", "generated"),
     ("tasks", "store", "results", "elsewhere"),
-    ("encode", "comparison", "validation", "download"),
-    ("evaluation", "leaderboard"),
-    ("sweep", "pooling"),
+    ("encode", "comparison", "validation", "download", "scoring", "submitted"),
+    ("evaluation", "leaderboard", "scored_runs"),
+    ("sweep", "pooling", "rescoring"),
     ("cli",),
     ("__main__",),
 )

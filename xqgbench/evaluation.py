@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,20 +11,16 @@ from typing import Any
 import numpy as np
 
 from xqgbench import measures as known_measures
-from xqgbench import provenance, registry, results, tasks
+from xqgbench import provenance, registry, results, scoring, tasks
 from xqgbench.comparison import DEFAULT_SEED, Comparison, compare
 from xqgbench.encode import Encoder
-from xqgbench.errors import DataError, InvalidParameter, MissingData, UnknownName
-from xqgbench.measures import FirstHit
+from xqgbench.errors import UnknownName
 from xqgbench.results import Result
 from xqgbench.search import search
-from xqgbench.significance import clusters_of
 from xqgbench.store import default_root
 from xqgbench.types import (
     Augmentation,
     Progress,
-    Query,
-    Ranking,
     Retriever,
     Run,
     Task,
@@ -146,7 +142,7 @@ def prepare(
         command: goes into the results.
     """
     encoder = Encoder(retriever, task, Path(store) if store else default_root(), progress)
-    return Prepared(task, retriever, encoder, languages, _clusters(task, languages), depth, command, progress)
+    return Prepared(task, retriever, encoder, languages, scoring.clusters(task, languages), depth, command, progress)
 
 
 def check(
@@ -165,21 +161,13 @@ def check(
         if language not in card.query_languages:
             raise UnknownName(f"language of {card.name}", language, card.query_languages)
     measures = [known_measures.parse(name) for name in card.measures]
-    deepest = max(measures, key=lambda measure: measure.cutoff)
-    if depth < max(deepest.cutoff, 1):
-        raise InvalidParameter(f"depth={depth} is too small: {deepest.name} needs at least {max(deepest.cutoff, 1)}.")
+    scoring.deep_enough(measures, depth)
     wanted = card.query_languages if not languages or set(card.languages) <= set(languages) else languages
     chosen = tuple(language for language in card.query_languages if language in wanted)
     for language in chosen:
         _served(task, augmentation, language)
-        judgements = task.judgements(language)
-        if not task.queries(language):
-            raise DataError(f"there is no query in '{language}', which is a language of the card.", card.name)
-        for name in known_measures.unjudged(measures, judgements):
-            raise DataError(f"{name} judges no query in '{language}': relevant data are missing.", card.name)
+        scoring.usable(task, language, measures, task.judgements(language))
         next(task.passages(language), None)  # a collection that is not here is missed now, not after an hour
-        if card.cluster == "passage" and not judgements.qrels:
-            raise DataError("cluster = 'passage' needs judged passages (qrels); say cluster = 'query'.", card.name)
     return chosen
 
 
@@ -204,40 +192,24 @@ class Prepared:
         asked = tuple(language for language in self.languages if _served(self.task, augmentation, language))
         runs = self._runs(augmentation, asked)
         measures = [known_measures.parse(name) for name in card.measures]
-        hits: dict[str, dict[str, FirstHit]] = {}
-        scores: dict[str, dict[str, dict[str, float]]] = {}
-        texts = self._texts(runs, asked) if any(m.needs == "answers" for m in measures) else {}
-        for language in asked:
-            self.progress("scoring", len(scores), len(asked))
-            judged = self.task.judgements(language)
-            own = texts.get(self.task.collection(language), {})
-            seen = self.tokenised.setdefault(self.task.collection(language), {})
-            hits[language] = known_measures.answer_hits(measures, runs[language], judged, own, seen)
-            scores[language] = known_measures.score(measures, runs[language], judged, hits[language])
+        texts = scoring.texts_of(self.task, runs) if any(m.needs == "answers" for m in measures) else {}
+        judgements = {language: self.task.judgements(language) for language in asked}
+        scores, hits = scoring.score(self.task, measures, runs, judgements, texts, self.tokenised, self.progress)
         identity, (label, described) = self.encoder.identity, _described(augmentation, card)
-        languages = tuple(language for language in asked if language in card.languages)
-        return Result(
-            task=card.name,
-            task_version=card.version,
-            card_sha256=card.sha256,
-            card_languages=card.languages,
+        details = provenance.describe(card, info, identity, described, self.command)
+        details["timings"] = {
+            "seconds": round(time.perf_counter() - started, 2),
+            "encoding_seconds": round(self.encoder.seconds - encoding_before, 2),
+            "texts_encoded": self.encoder.encoded - encoded_before,
+        }
+        return scoring.result(
+            card,
             system="+".join(filter(None, (info.name, label))),
-            languages=languages,
-            controls=tuple(language for language in asked if language in card.control_languages),
-            complete=languages == card.languages,
-            main_measure=card.main_measure,
             measures=card.measures,
             depth=self.depth,
             scores=scores,
             signature=provenance.signature(card, asked, identity, described, self.depth),
-            details={
-                **provenance.describe(card, info, identity, described, self.command),
-                "timings": {
-                    "seconds": round(time.perf_counter() - started, 2),
-                    "encoding_seconds": round(self.encoder.seconds - encoding_before, 2),
-                    "texts_encoded": self.encoder.encoded - encoded_before,
-                },
-            },
+            details=details,
             clusters=self.clusters,
             runs=runs,
             hits=hits,
@@ -257,17 +229,6 @@ class Prepared:
             for language in group:
                 runs[language] = {query.id: next(rankings) for query in self.task.queries(language)}
         return {language: runs[language] for language in languages}
-
-    def _texts(self, runs: Mapping[str, Run], languages: Sequence[str]) -> dict[str, dict[str, str]]:
-        """collection -> passage id -> text, for all retrieved passages, from one more pass over each collection."""
-        wanted: dict[str, set[str]] = {}
-        for language in languages:
-            wanted.setdefault(self.task.collection(language), set()).update(_retrieved(runs[language].values()))
-        one = {self.task.collection(language): language for language in languages}
-        return {
-            collection: {p.id: p.text for p in self.task.passages(one[collection]) if p.id in ids}
-            for collection, ids in wanted.items()
-        }
 
 
 def _described(augmentation: Augmentation, card: TaskCard) -> tuple[str, Mapping[str, Any]]:
@@ -290,45 +251,3 @@ def _served(task: Task, augmentation: Augmentation, language: str) -> bool:
             raise
         return False
     return True
-
-
-def _retrieved(rankings: Iterable[Ranking]) -> set[str]:
-    return {passage for ranking in rankings for passage in ranking.passage_ids}
-
-
-def _clusters(task: Task, languages: Sequence[str]) -> dict[str, dict[str, int]]:
-    """language -> query id -> cluster, so that a subset of languages has the same clusters as all of them.
-
-    Other languages of the card join in where they share a collection with those evaluated and their files are here.
-    Control languages are clustered apart, so that their judgements join no clusters of the others.
-    """
-    clusters = _clustered(task, task.card.languages, languages, 0)
-    first = 1 + max((number for own in clusters.values() for number in own.values()), default=-1)
-    return clusters | _clustered(task, task.card.control_languages, languages, first)
-
-
-def _clustered(task: Task, among: Sequence[str], evaluated: Sequence[str], first: int) -> dict[str, dict[str, int]]:
-    """Clusters of the queries in some languages, numbered from ``first``."""
-    searched = {task.collection(language) for language in evaluated}
-    queries: dict[str, Sequence[Query]] = {}
-    qrels: dict[str, Mapping[str, Mapping[str, int]]] = {}
-    for language in among:
-        if task.collection(language) in searched:
-            try:
-                queries[language] = task.queries(language)
-                qrels[language] = task.judgements(language).qrels if task.card.cluster == "passage" else {}
-            except MissingData:
-                if language in evaluated:
-                    raise
-    keys = [(language, query.id) for language in qrels for query in queries[language]]
-    numbers = list(range(len(keys)))
-    if task.card.cluster == "passage":
-        relevant = [
-            [f"{task.collection(lang)}\t{p}" for p, grade in qrels[lang].get(query, {}).items() if grade > 0]
-            for lang, query in keys
-        ]
-        numbers = clusters_of(relevant).tolist()
-    clusters: dict[str, dict[str, int]] = {language: {} for language in qrels}
-    for (language, query), number in zip(keys, numbers, strict=True):
-        clusters[language][query] = first + number
-    return clusters

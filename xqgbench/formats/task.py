@@ -85,13 +85,21 @@ class FileTask:
         return tuple(question.query for question in self._own(language).values())
 
     def judgements(self, language: str) -> Judgements:
+        return self._judgements(language, self._judged)
+
+    def filed_judgements(self, language: str) -> Judgements:
+        """As ``judgements``, without reading the collection to see that every judged passage exists."""
+        return self._judgements(language, self._judged if self._reading.sample else self._file_qrels)
+
+    def _judgements(self, language: str, judged_in: Callable[[str], Judged]) -> Judgements:
         questions = self._own(language)
         answers = {id_: question.answers for id_, question in questions.items() if question.answers}
         if self._reading.qrels is None:
             return Judgements(answers={id_: question.answers for id_, question in questions.items()})
-        qrels = {id_: grades for id_, grades in self._judged(language).qrels.items() if id_ in questions}
+        judged = judged_in(language)
+        qrels = {id_: grades for id_, grades in judged.qrels.items() if id_ in questions}
         if not qrels:
-            raise DataError(f"no question in '{language}' is judged.", self._judged(language).path)
+            raise DataError(f"no question in '{language}' is judged.", judged.path)
         return Judgements(qrels, answers)
 
     def passages(self, language: str) -> Iterator[Passage]:
