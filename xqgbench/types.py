@@ -400,3 +400,18 @@ class Ranking:
 
 #: query id -> ranking, for one language.
 Run = Mapping[str, Ranking]
+
+
+@dataclass(frozen=True, slots=True)
+class RunFile:
+    """A run that was made elsewhere, as its file holds it.
+
+    Attributes:
+        kind: ``trec``, ``ranx`` or ``predictions`` (XOR-Retrieve's official format).
+        rankings: (language, query id) -> ranking, whole; the language is empty where the file does not say it.
+        texts: passage id -> text, of predictions alone: they hold texts and no ids, so the ids are made from the texts.
+    """
+
+    kind: Literal["trec", "ranx", "predictions"]
+    rankings: Mapping[tuple[str, str], Ranking]
+    texts: Mapping[str, str] = field(default_factory=dict)
