@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from xqgbench.errors import XqgbenchError
     from xqgbench.evaluation import Evaluation, evaluate
     from xqgbench.fusion import Fusion
+    from xqgbench.rescoring import Rescored, score
     from xqgbench.results import Result, read_result
     from xqgbench.types import Judgements, Passage, Query, Retriever, RetrieverInfo, TaskCard
 
@@ -27,6 +28,7 @@ _PUBLIC = {
     "Judgements": "types",
     "Passage": "types",
     "Query": "types",
+    "Rescored": "rescoring",
     "Result": "results",
     "Retriever": "types",
     "RetrieverInfo": "types",
@@ -35,6 +37,7 @@ _PUBLIC = {
     "compare": "comparison",
     "read_result": "results",
     "evaluate": "evaluation",
+    "score": "rescoring",
 }
 
 __all__ = [
@@ -44,6 +47,7 @@ __all__ = [
     "Judgements",
     "Passage",
     "Query",
+    "Rescored",
     "Result",
     "Retriever",
     "RetrieverInfo",
@@ -52,6 +56,7 @@ __all__ = [
     "compare",
     "evaluate",
     "read_result",
+    "score",
 ]
 
 

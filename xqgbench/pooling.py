@@ -39,16 +39,19 @@ def pool(task: Task, folder: Path, depth: int) -> Iterator[Unjudged]:
     """
     ranked = _ranked(task.card.name, folder, depth)
     collections: dict[str, list[Passage]] = {}
+    ids: dict[str, set[str]] = {}
     for language in task.card.query_languages:
         name = task.collection(language)
         passages = collections.get(name)
         if passages is None:
             passages = collections[name] = list(task.passages(language))
+            ids[name] = {passage.id for passage in passages}
         judged = task.judgements(language)
         for query in task.queries(language):
             grades, answers = judged.qrels.get(query.id, {}), judged.answers.get(query.id, ())
             holding = _holding(countable(answers), passages)
-            found = (ranked.get((language, query.id), set()) | holding) - set(grades)
+            # A run made elsewhere may hold passages that the collection lacks, or texts that have no id there.
+            found = (ranked.get((language, query.id), set()) & ids[name] | holding) - set(grades)
             if found:
                 relevant = tuple(p for p, grade in grades.items() if grade > 0)
                 yield Unjudged(query, answers, relevant, tuple(sorted(found)))

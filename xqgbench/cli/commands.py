@@ -26,18 +26,18 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 DEBUG = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 
 
-def _names(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+def names(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
     """Names separated by commas, or given by repeating the option, each once."""
-    names = tuple(dict.fromkeys(name.strip() for value in values for name in value.split(",") if name.strip()))
-    if values and not names:
+    found = tuple(dict.fromkeys(name.strip() for value in values for name in value.split(",") if name.strip()))
+    if values and not found:
         raise click.BadParameter("at least one name is needed", context, parameter)
-    return names
+    return found
 
 
 LANGUAGES = click.option(
     "--languages",
     metavar="NAME[,NAME...]",
-    callback=_names,
+    callback=names,
     multiple=True,
     help="Only these languages of the task (no macro average then).",
 )
@@ -51,7 +51,7 @@ LANGUAGES = click.option(
     "--task",
     "task_names",
     metavar="NAME[,NAME...]",
-    callback=_names,
+    callback=names,
     multiple=True,
     default=["xqg-mini"],
     show_default="xqg-mini",
@@ -113,7 +113,7 @@ def eval_(
     for task in opened:
         check(task, augmentation, languages, depth)
     retriever = registry.retriever(model, model_path)
-    found = []
+    found: list[tuple[Path, str]] = []
     for task in opened:
         with show.progress(hidden=quiet or as_json) as report:
             evaluation = evaluate(
@@ -128,7 +128,7 @@ def eval_(
                 named=model,
             )
         written = evaluation.save(output)
-        found.append((evaluation, written))
+        found += written
         if not as_json:
             show.evaluation(evaluation)
             if not quiet:
@@ -142,7 +142,7 @@ def _over(context: click.Context, parameter: click.Parameter, value: str) -> tup
     name, equals, values = value.partition("=")
     if not equals or not name.strip():
         raise click.BadParameter(f"'{value}' must look like alpha=0,0.1,0.2", context, parameter)
-    return name.strip(), _names(context, parameter, (values,))
+    return name.strip(), names(context, parameter, (values,))
 
 
 @click.command(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,11 @@ from rich.text import Text
 from xqgbench.types import ModelCard, Progress, silent
 
 if TYPE_CHECKING:
-    from xqgbench.comparison import Row
+    from xqgbench.comparison import Comparison, Row
     from xqgbench.evaluation import Evaluation
     from xqgbench.leaderboard import Board
+    from xqgbench.rescoring import Rescored
+    from xqgbench.results import Result
     from xqgbench.sweep import Sweep
 
 #: Width of tables where the output is no terminal, so that a pipe or a file gets whole rows.
@@ -72,52 +75,83 @@ def progress(hidden: bool) -> Iterator[Progress]:
             bars.stop()
 
 
+@dataclass(frozen=True)
+class _Pair:
+    """What a table of scores shows: one system, or a second one compared with it, each by what it is called there."""
+
+    first: Result
+    second: Result | None
+    comparisons: Mapping[str, Comparison]
+    names: tuple[str, str]
+    control_gap: str
+
+
 def evaluation(found: Evaluation) -> None:
     """The table of one evaluation."""
-    console = new_console()
     plain, augmented = found.plain, found.augmented
-    measure = plain.main_measure
-    console.print()
-    system = (augmented or plain).system
-    console.print(Text(f"{plain.task} {plain.task_version}, {system}, {measure}", style="bold"))
-    if augmented is None:
-        table = new_table(("language", "left"), ("queries", "right"), (plain.system, "right"))
-        for language in plain.languages:
-            row = (str(plain.count(language, measure)), f"{plain.mean(language, measure):.4f}")
-            table.add_row(language, *row, end_section=language == plain.languages[-1])
-        if plain.complete:
-            count = sum(plain.count(language, measure) for language in plain.languages)
-            row = (str(count), f"{plain.macro(measure):.4f}")
-            table.add_row("macro", *row, style="bold", end_section=bool(plain.controls))
-        for language in plain.controls:
-            row = (str(plain.count(language, measure)), f"{plain.mean(language, measure):.4f}")
-            table.add_row(f"{language} (control)", *row)
-        console.print(table)
+    names = ("plain", f"+{augmented.details['augmentation']['name']}" if augmented else "")
+    _scores(_Pair(plain, augmented, found.comparisons, names, "the plain retriever"))
+
+
+def rescored(found: Rescored) -> None:
+    """The table of a run made elsewhere."""
+    result, against = found.result, found.against
+    if against:
+        _scores(_Pair(against, result, found.comparisons, (against.system, result.system), against.system))
     else:
-        console.print(_comparison(found, measure))
-        console.print(Text(_legend(found, measure), style="dim"))
-    if plain.complete:
-        if len(plain.measures) > 1:
-            console.print(_other_measures(found, measure))
-        for language in plain.controls:
-            control, macro = plain.mean(language, measure), plain.macro(measure)
+        _scores(_Pair(result, None, {}, (result.system, ""), result.system))
+
+
+def _scores(pair: _Pair) -> None:
+    console, first = new_console(), pair.first
+    shown = pair.second or first
+    measure = shown.main_measure
+    counted = "" if shown.denominator == "strict" else f", {shown.denominator} denominator"
+    console.print()
+    console.print(Text(f"{shown.task} {shown.task_version}, {shown.system}, {measure}{counted}", style="bold"))
+    if pair.second is None:
+        console.print(_alone(first, measure))
+    else:
+        console.print(_comparison(pair, measure))
+        console.print(Text(_legend(pair.comparisons[measure]), style="dim"))
+    if first.complete:
+        if len(_measures(pair)) > 1:
+            console.print(_other_measures(pair, measure))
+        for language in first.controls:
+            control, macro = first.mean(language, measure), first.macro(measure)
             console.print(
-                f"Gap of the plain retriever: {control:.4f} in {language} (control) - {macro:.4f} (macro) = "
+                f"Gap of {pair.control_gap}: {control:.4f} in {language} (control) - {macro:.4f} (macro) = "
                 f"{control - macro:+.4f}."
             )
     else:
-        console.print(_subset(found))
+        console.print(_subset(pair))
 
 
-def _comparison(found: Evaluation, measure: str) -> Table:
-    assert found.augmented is not None  # callers have looked
-    comparison = found.comparisons[measure]
-    label = f"+{found.augmented.details['augmentation']['name']}"
+def _measures(pair: _Pair) -> tuple[str, ...]:
+    return tuple(pair.comparisons) if pair.second else pair.first.measures
+
+
+def _alone(result: Result, measure: str) -> Table:
+    table = new_table(("language", "left"), ("queries", "right"), (result.system, "right"))
+    for language in result.languages:
+        row = (str(result.count(language, measure)), f"{result.mean(language, measure):.4f}")
+        table.add_row(language, *row, end_section=language == result.languages[-1])
+    if result.complete:
+        count = sum(result.count(language, measure) for language in result.languages)
+        row = (str(count), f"{result.macro(measure):.4f}")
+        table.add_row("macro", *row, style="bold", end_section=bool(result.controls))
+    for language in result.controls:
+        row = (str(result.count(language, measure)), f"{result.mean(language, measure):.4f}")
+        table.add_row(f"{language} (control)", *row)
+    return table
+
+
+def _comparison(pair: _Pair, measure: str) -> Table:
+    comparison = pair.comparisons[measure]
     table = new_table(
         ("language", "left"),
         ("queries", "right"),
-        ("plain", "right"),
-        (label, "right"),
+        *[(name, "right") for name in pair.names],
         ("difference", "right"),
         ("95 % interval", "right"),
         ("p (Holm)", "right"),
@@ -133,30 +167,29 @@ def _comparison(found: Evaluation, measure: str) -> Table:
     return table
 
 
-def _subset(found: Evaluation) -> Text:
+def _subset(pair: _Pair) -> Text:
     """What to know of an evaluation of some languages: the mean of every measure, which is no macro average."""
-    plain, augmented = found.plain, found.augmented
-    of = f"{len(plain.languages)} of {len(plain.card_languages)} languages"
-    lines = [f"Incomplete: {of} were evaluated, so there is no macro average. Means of these {len(plain.languages)}:"]
-    for measure in plain.measures if plain.languages else ():
-        after = f", {augmented.system} {augmented.macro(measure):.4f}" if augmented else ""
-        lines.append(f"  {measure}: {plain.system} {plain.macro(measure):.4f}{after}")
+    first, second = pair.first, pair.second
+    of = f"{len(first.languages)} of {len(first.card_languages)} languages"
+    lines = [f"Incomplete: {of} were evaluated, so there is no macro average. Means of these {len(first.languages)}:"]
+    for measure in _measures(pair) if first.languages else ():
+        after = f", {second.system} {second.macro(measure):.4f}" if second else ""
+        lines.append(f"  {measure}: {first.system} {first.macro(measure):.4f}{after}")
     return Text("\n".join(lines))
 
 
-def _other_measures(found: Evaluation, main: str) -> Table:
+def _other_measures(pair: _Pair, main: str) -> Table:
     """Macro averages of the measures that the table above does not show."""
     from xqgbench.comparison import p_text
 
-    columns = [("measure, macro", "left"), ("plain", "right")]
-    if found.augmented:
-        label = f"+{found.augmented.details['augmentation']['name']}"
-        columns += [(label, "right"), ("difference", "right"), ("p, uncorrected", "right")]
+    columns = [("measure, macro", "left"), (pair.names[0], "right")]
+    if pair.second:
+        columns += [(pair.names[1], "right"), ("difference", "right"), ("p, uncorrected", "right")]
     table = new_table(*columns)
-    for measure in (name for name in found.plain.measures if name != main):
-        cells = [f"{found.plain.macro(measure):.4f}"]
-        if found.augmented:
-            row = found.comparisons[measure].macro
+    for measure in (name for name in _measures(pair) if name != main):
+        cells = [f"{pair.first.macro(measure):.4f}"]
+        if pair.second:
+            row = pair.comparisons[measure].macro
             assert row is not None  # as the result is complete
             cells += [f"{row.after:.4f}", f"{row.difference:+.4f}", p_text(row.p)]
         table.add_row(measure, *cells)
@@ -179,8 +212,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     )
 
 
-def _legend(found: Evaluation, measure: str) -> str:
-    comparison = found.comparisons[measure]
+def _legend(comparison: Comparison) -> str:
     lines = [
         f"* p <= 0.05, two-sided randomisation test by cluster ({comparison.clusters} in all, seed {comparison.seed}).",
         "p: corrected over the languages of the task (Holm); macro is the one primary test.",
@@ -205,6 +237,19 @@ def written(found: Evaluation, folders: Sequence[tuple[Path, str]]) -> None:
     seconds = sum(result.details["timings"]["seconds"] for result in parts)
     origin = f"{encoded} texts encoded" if encoded else "all vectors from the store"
     console.print(f"\n{seconds:.1f} s, {origin}. Domain: {found.plain.details['domain']}.", soft_wrap=True)
+    _folders(folders)
+
+
+def rescored_written(found: Rescored, folders: Sequence[tuple[Path, str]]) -> None:
+    """Where the result of a run made elsewhere is."""
+    details = found.result.details
+    files = ", ".join(details["run"]["files"])
+    new_console().print(Text(f"\nRe-scored from {files}. Domain: {details['domain']}."), soft_wrap=True)
+    _folders(folders)
+
+
+def _folders(folders: Sequence[tuple[Path, str]]) -> None:
+    console = new_console()
     notes = {
         "written": "",
         "unchanged": "  (stood there already, with these very scores; left as it was)",
@@ -216,11 +261,10 @@ def written(found: Evaluation, folders: Sequence[tuple[Path, str]]) -> None:
     console.print("Rank it among the others: xqgbench leaderboard")
 
 
-def json_of(found: Sequence[tuple[Evaluation, Sequence[tuple[Path, str]]]]) -> None:
+def json_of(folders: Sequence[tuple[Path, str]]) -> None:
     """The results as JSON on stdout: one object per system, as in ``result.json``."""
     systems = [
         json.loads((folder / "result.json").read_text(encoding="utf-8")) | {"folder": str(folder)}
-        for _, folders in found
         for folder, _ in folders
     ]
     print(json.dumps(systems, indent=1))
