@@ -132,6 +132,16 @@ def test_the_help_of_every_command_shows_an_example_that_the_command_accepts(
     group.commands[command].make_context(name, words)  # raises on an option or value that does not exist
 
 
+@pytest.mark.parametrize("command", sorted(group.commands["tasks"].commands))  # type: ignore[attr-defined]
+def test_the_help_of_every_command_below_tasks_shows_an_example_that_it_accepts(cli: Cli, command: str) -> None:
+    shown = cli("tasks", command, "--help")
+    example = re.search(r"Example:\n\s+xqgbench tasks (.+)", shown.out)
+    assert example is not None
+    name, *words = shlex.split(example[1])
+    assert name == command
+    group.commands["tasks"].commands[command].make_context(name, words)  # type: ignore[attr-defined]
+
+
 def test_the_help_of_the_program_lists_every_command_and_shows_an_example(cli: Cli) -> None:
     shown = cli("--help")
     assert shown.code == 0

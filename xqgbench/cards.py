@@ -34,7 +34,7 @@ def read_card(path: Path) -> TaskCard:
     if set(controls) & set(languages):
         raise DataError(f"'{min(set(controls) & set(languages))}' is a language and a control language; choose.", path)
     asked = (*languages, *controls)
-    passages, collections, queries = _expected(expected, asked, path)
+    passages, about, collections, queries = _expected(expected, asked, path)
     generated = reader.texts("generated_languages")
     known = tuple(dict.fromkeys((*asked, *generated)))
     names = _names(reader.optional_table("names"), known, path)
@@ -73,6 +73,7 @@ def read_card(path: Path) -> TaskCard:
         homepage=reader.optional_text("homepage"),
         expected_collections=collections,
         untested=_some_of(reader.optional_texts("untested"), languages, path),
+        about_passages=about,
     )
     reader.nothing_left()
     for language in known:
@@ -99,20 +100,23 @@ def _measure(name: str, path: Path) -> str:
 
 def _expected(
     entry: Mapping[str, Any], languages: tuple[str, ...], path: Path
-) -> tuple[int, dict[str, int], dict[str, int]]:
-    """Passages in all, passages per language where each has a collection of its own, queries per language."""
-    unknown = set(entry) - {"passages", "queries"}
+) -> tuple[int, int, dict[str, int], dict[str, int]]:
+    """Passages in all, and roughly; passages per language if each has a collection of its own; queries per language."""
+    unknown = set(entry) - {"passages", "about_passages", "queries"}
     if unknown:
-        raise DataError(f"[expected] has passages and queries, not '{min(unknown)}'.", path)
+        raise DataError(f"[expected] has passages, about_passages and queries, not '{min(unknown)}'.", path)
     passages, queries = entry.get("passages", 0), entry.get("queries", {})
+    about = entry.get("about_passages", 0)
+    if "passages" in entry and "about_passages" in entry:
+        raise DataError("[expected] has passages and about_passages; the first is the number, so drop the other.", path)
     collections = passages if isinstance(passages, dict) else {}
     for name, counts in (("passages", collections), ("queries", queries)):
         if not isinstance(counts, dict) or not set(counts) <= set(languages):
             raise DataError(f"[expected] {name} = {counts!r} must map languages of the card to numbers.", path)
-    for number in (*collections.values(), *([] if collections else [passages]), *queries.values()):
+    for number in (*collections.values(), *([] if collections else [passages]), about, *queries.values()):
         if not isinstance(number, int) or isinstance(number, bool) or number < 0:
             raise DataError(f"[expected] holds {number!r}, which is no number of passages or queries.", path)
-    return sum(collections.values()) if collections else passages, collections, queries
+    return sum(collections.values()) if collections else passages, about, collections, queries
 
 
 def _limits(entry: Mapping[str, Any], path: Path) -> Limits:

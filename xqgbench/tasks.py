@@ -5,14 +5,17 @@ A card is one TOML file. Cards are looked for in the folder given, then among th
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from xqgbench.cards import read_card
 from xqgbench.errors import MissingData, UnknownName
 from xqgbench.generated import joined
 from xqgbench.registry import import_object, task_format
 from xqgbench.sources import CardFiles
-from xqgbench.types import Task, TaskCard
+from xqgbench.types import Judgements, Passage, Query, Task, TaskCard
 
 __all__ = ["DEFAULT_TASK", "bundled_folder", "card", "cards", "open_task", "read_card"]
 
@@ -56,8 +59,24 @@ def card(name: str, folder: Path | None = None) -> TaskCard:
     return read_card(known[name])
 
 
+def data_folder(path: Path | None) -> Path | None:
+    """The folder that ``--data-dir`` names.
+
+    Raises:
+        MissingData: it is no folder.
+    """
+    if path is not None and not path.is_dir():
+        raise MissingData(f"--data-dir {path} is not a folder.")
+    return path
+
+
 def open_task(
-    name: str, folder: Path | None = None, data_dir: Path | None = None, generated_queries: Path | None = None
+    name: str,
+    folder: Path | None = None,
+    data_dir: Path | None = None,
+    generated_queries: Path | None = None,
+    *,
+    fetch: bool = True,
 ) -> Task:
     """Open a task by name; each of its files is checked against the hash in its card before it is read.
 
@@ -65,18 +84,47 @@ def open_task(
         folder: a folder of task cards that are looked at before the bundled ones.
         data_dir: a folder with copies of the task's files; see ``sources``.
         generated_queries: JSON lines ``docid, generated_queries`` that take the place of the task's own.
+        fetch: ir_datasets may fetch what is not here; without it, that is missing like any other file.
 
     Raises:
         UnknownName: no such task.
         MissingData: a file of the task is not here; one that does not come with the card may be missed later.
         DataError: the card is malformed, or a file is not the one that the card describes.
     """
-    if data_dir is not None and not data_dir.is_dir():
-        raise MissingData(f"--data-dir {data_dir} is not a folder.")
+    data_folder(data_dir)
     found = card(name, folder)
     files = CardFiles(found, data_dir)
     for key, source in found.sources.items():
         if all(not file.url and not file.archive and not file.language for file in source.files):
             files.paths(key)  # beside the card: whatever is wrong with them is said at once
-    task = task_format(found.format)(found, files)
+    if not fetch:
+        found = dataclasses.replace(found, settings={k: v for k, v in found.settings.items() if k != "ir_datasets"})
+    opened = task_format(found.format)(found, files)
+    task = opened if fetch or found.format != "ir_datasets" else Unfetched(opened)
     return joined(task, generated_queries) if generated_queries else task
+
+
+class Unfetched:
+    """A task of ir_datasets that must not fetch anything: all of its texts are missing. Implements ``types.Task``."""
+
+    def __init__(self, task: Task) -> None:
+        self.card = task.card
+        self._task = task
+
+    def collection(self, language: str) -> str:
+        return self._task.collection(language)
+
+    def queries(self, language: str) -> Sequence[Query]:
+        self._missing()
+
+    def judgements(self, language: str) -> Judgements:
+        self._missing()
+
+    def passages(self, language: str) -> Iterator[Passage]:
+        self._missing()
+
+    def generated_queries(self, language: str) -> Iterator[Mapping[str, Sequence[str]]]:
+        self._missing()
+
+    def _missing(self) -> NoReturn:
+        raise MissingData(f"the texts of '{self.card.name}' come from ir_datasets, which may fetch them with --fetch.")

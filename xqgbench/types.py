@@ -145,6 +145,8 @@ class TaskCard:
             on to tell in-domain from out-of-domain.
         expected_passages: how many there must be, in all collections together; 0 where unknown.
         expected_collections: language -> number of passages, where each language has a collection of its own.
+        about_passages: how many there are, roughly, where nobody has published the number; shown and planned with,
+            never held against the files.
         expected_queries: language -> number of queries the files must hold.
         untested: languages with too few queries for a test: their scores count, their differences are never marked.
         generated_by: the file that ``--generated-queries`` took them from, by its name and the first digits of its
@@ -182,6 +184,7 @@ class TaskCard:
     generated_by: str = ""
     untested: tuple[str, ...] = ()
     expected_collections: Mapping[str, int] = field(default_factory=dict)
+    about_passages: int = 0
 
     def passages_in(self, language: str) -> int:
         """How many passages the collection of a language must hold; 0 where unknown."""
@@ -217,6 +220,23 @@ class Task(Protocol):
 
     def generated_queries(self, language: str) -> Iterator[Mapping[str, Sequence[str]]]:
         """Per passage, in the order of ``passages``: language -> generated queries (empty where there are none)."""
+        ...
+
+
+@runtime_checkable
+class Countable(Protocol):
+    """What a task may know beyond ``Task``, for statistics of its files. Formats need not implement it."""
+
+    def training(self) -> Iterator[tuple[Query, tuple[str, ...]]]:
+        """Training questions of all languages with their accepted answers; none where the card has none.
+
+        Raises:
+            MissingData: the card has some, but they are not here.
+        """
+        ...
+
+    def filed_judgements(self, language: str) -> Judgements:
+        """As ``Task.judgements``, without reading the collection to see that every judged passage exists."""
         ...
 
 

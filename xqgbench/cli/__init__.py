@@ -12,6 +12,7 @@ import click
 from xqgbench.cli.commands import eval_, leaderboard, models, sweep
 from xqgbench.cli.score_command import score
 from xqgbench.cli.task_commands import tasks
+from xqgbench.cli.task_facts import show_, stats
 from xqgbench.errors import Repaired, XqgbenchError
 
 
@@ -26,6 +27,8 @@ def xqgbench() -> None:
 
 for _command in (eval_, leaderboard, models, score, sweep, tasks):
     xqgbench.add_command(_command)
+for _command in (show_, stats):
+    tasks.add_command(_command)
 
 
 def main(arguments: list[str] | None = None) -> int:

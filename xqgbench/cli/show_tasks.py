@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from xqgbench.cli.show import new_console, new_table
+from xqgbench.cli import figures
+from xqgbench.cli.show import WIDE, new_console, new_table
 from xqgbench.errors import MissingData
 from xqgbench.types import Progress, TaskCard
 
@@ -18,15 +19,18 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from xqgbench.download import Outcome
+    from xqgbench.inventory import Availability
     from xqgbench.pooling import Unjudged
     from xqgbench.validation import Report
 
 #: Findings of a check that are listed unless all are asked for.
 FEW = 5
+#: Characters for the languages of a task, in a wide table and in one of 80 columns.
+LANGUAGES, FEW_LANGUAGES = 34, 19
 
 
-def tasks(cards: Sequence[TaskCard], as_json: bool) -> None:
-    """The tasks."""
+def tasks(found: Sequence[tuple[TaskCard, Availability]], as_json: bool) -> None:
+    """The tasks, and what of them is here."""
     if as_json:
         kept = (
             "name",
@@ -37,31 +41,46 @@ def tasks(cards: Sequence[TaskCard], as_json: bool) -> None:
             "main_measure",
             "license",
             "expected_passages",
+            "about_passages",
             "expected_queries",
         )
-        print(json.dumps([{k: getattr(card, k) for k in kept} for card in cards], indent=1))
+        listed = [
+            {k: getattr(card, k) for k in kept}
+            | {"bytes": here.bytes, "bundled": here.bundled, "network": here.network, "languages_here": here.languages}
+            for card, here in found
+        ]
+        print(json.dumps(listed, indent=1))
         return
+    console = new_console()
+    wide = console.width >= WIDE
     table = new_table(
         ("name", "left"),
-        ("version", "left"),
         ("languages", "left"),
         ("passages", "right"),
         ("queries", "right"),
         ("measure", "left"),
-        ("title", "left"),
+        ("size", "right"),
+        ("network", "left"),
+        *([("title", "left")] if wide else []),
     )
-    for card in cards:
-        queries = sum(card.expected_queries.values())
+    if not wide:
+        table.padding = 0
+    for card, here in found:
         table.add_row(
             card.name,
-            card.version,
-            " ".join(card.languages),
-            f"{card.expected_passages:,}",
-            f"{queries:,}",
+            figures.languages(card.languages, LANGUAGES if wide else FEW_LANGUAGES),
+            figures.passages(card),
+            figures.number(sum(card.expected_queries.values())),
             card.main_measure,
-            card.title,
+            "bundled" if here.bundled else figures.size(here.bytes),
+            here.network,
+            *([Text(card.title)] if wide else []),
         )
-    new_console().print(table)
+    console.print(table)
+    console.print(
+        "size: of the download. network: whether one is needed; 'no, here' as the files are here, 'some' as those of "
+        "some languages are. More of one: xqgbench tasks show NAME"
+    )
 
 
 def report(found: Report, everything: bool, as_json: bool) -> None:

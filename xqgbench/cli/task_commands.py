@@ -11,21 +11,24 @@ from xqgbench.cli.commands import AS_JSON, DATA_DIR, DEBUG, FOLDER, LANGUAGES, T
 
 @click.group(invoke_without_command=True, epilog="\b\nExample:\n  xqgbench tasks --tasks-dir my-tasks")
 @TASKS_DIR
+@DATA_DIR
 @AS_JSON
 @DEBUG
 @click.pass_context
-def tasks(context: click.Context, tasks_dir: Path | None, as_json: bool, debug: bool) -> None:
-    """List the tasks, check one, or fetch its files."""
+def tasks(context: click.Context, tasks_dir: Path | None, data_dir: Path | None, as_json: bool, debug: bool) -> None:
+    """List the tasks and what of them is here; or show, fetch, count or check one."""
     if context.invoked_subcommand:
         return
     from xqgbench.cli import show_tasks as show
     from xqgbench.errors import DataError
-    from xqgbench.tasks import cards, read_card
+    from xqgbench.inventory import availability
+    from xqgbench.tasks import cards, data_folder, read_card
 
     listed, wrong = [], []
     for path in cards(tasks_dir).values():
         try:
-            listed.append(read_card(path))
+            card = read_card(path)
+            listed.append((card, availability(card, data_folder(data_dir))))
         except DataError as error:
             wrong.append(error)  # one bad card must not hide the others
     show.tasks(listed, as_json)

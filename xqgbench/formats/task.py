@@ -55,6 +55,7 @@ class Reading:
         generated: language -> generated queries per passage, aligned with ``passages``; None if there are none.
         judged_only: questions without a relevant passage are left out, as where one file holds all splits.
         sample: the collection is a sample; judgements of passages that it lacks are left out. Goes with judged_only.
+        training: training questions of all languages; None if the card has none.
     """
 
     questions: Callable[[str], Iterable[Question]]
@@ -65,10 +66,11 @@ class Reading:
     generated: Callable[[str], Iterator[Mapping[str, Sequence[str]]]] | None = None
     judged_only: bool = False
     sample: bool = False
+    training: Callable[[], Iterable[Question]] | None = None
 
 
 class FileTask:
-    """A card and a reading; implements ``types.Task``. Passages are read from disk at every call."""
+    """A card and a reading; implements ``types.Task`` and ``types.Countable``. Passages are read at every call."""
 
     def __init__(self, card: TaskCard, reading: Reading) -> None:
         self.card = card
@@ -90,6 +92,10 @@ class FileTask:
     def filed_judgements(self, language: str) -> Judgements:
         """As ``judgements``, without reading the collection to see that every judged passage exists."""
         return self._judgements(language, self._judged if self._reading.sample else self._file_qrels)
+
+    def training(self) -> Iterator[tuple[Query, tuple[str, ...]]]:
+        for question in self._reading.training() if self._reading.training else ():
+            yield question.query, question.answers
 
     def _judgements(self, language: str, judged_in: Callable[[str], Judged]) -> Judgements:
         questions = self._own(language)

@@ -42,6 +42,7 @@ def open_task(card: TaskCard, files: Files) -> FileTask:
             generated=(lambda language: records.generated(files.paths("passages"), FIELDS))
             if card.generated_languages
             else None,
+            training=(lambda: records.questions(files.paths("training"), FIELDS)) if "training" in files else None,
         ),
     )
 
