@@ -20,7 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("tasks", "store", "results", "elsewhere", "inventory"),
     ("encode", "comparison", "validation", "download", "scoring", "submitted", "census"),
     ("evaluation", "leaderboard", "scored_runs"),
-    ("sweep", "pooling", "rescoring"),
+    ("sweep", "pooling", "rescoring", "planning"),
     ("cli",),
     ("__main__",),
 )

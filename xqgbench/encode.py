@@ -115,7 +115,7 @@ class Encoder:
 
     def _encode_texts(self, texts: Sequence[str], ids: Sequence[str], what: str) -> Vectors:
         def encode(part: slice) -> Vectors:
-            return _called(self._retriever.encode_queries, texts[part], ids[part], self._retriever.info, what)
+            return called(self._retriever.encode_queries, texts[part], ids[part], self._retriever.info, what)
 
         return self._in_batches(encode, len(texts), "queries" if what == "query" else "generated queries")
 
@@ -123,7 +123,7 @@ class Encoder:
         ids = [passage.id for passage in passages]
 
         def encode(part: slice) -> Vectors:
-            return _called(self._retriever.encode_passages, passages[part], ids[part], self._retriever.info, "passage")
+            return called(self._retriever.encode_passages, passages[part], ids[part], self._retriever.info, "passage")
 
         return self._in_batches(encode, len(passages), "passages")
 
@@ -161,8 +161,8 @@ def _probe(retriever: Retriever) -> str:
     passages = [Passage(f"probe-{i}", "Title", text) for i, text in enumerate(PROBES)]
     ids = [passage.id for passage in passages]
     outputs = (
-        _called(retriever.encode_queries, list(PROBES), ids, retriever.info, "probe"),
-        _called(retriever.encode_passages, passages, ids, retriever.info, "probe"),
+        called(retriever.encode_queries, list(PROBES), ids, retriever.info, "probe"),
+        called(retriever.encode_passages, passages, ids, retriever.info, "probe"),
     )
     try:
         source = Path(inspect.getfile(type(retriever))).read_text(encoding="utf-8")
@@ -171,7 +171,7 @@ def _probe(retriever: Retriever) -> str:
     return text_hash([source, *(vectors.tobytes().hex() for vectors in outputs)])
 
 
-def _called(
+def called(
     encode: Callable[[Any], Any], texts: Sequence[Any], ids: Sequence[str], info: RetrieverInfo, what: str
 ) -> Vectors:
     """What a retriever returns for some texts, checked; what it raises, with the texts named.

@@ -157,18 +157,27 @@ def check(
         DataError: questions or judgements that cannot be used.
     """
     card = task.card
-    for language in languages or ():
-        if language not in card.query_languages:
-            raise UnknownName(f"language of {card.name}", language, card.query_languages)
+    chosen = chosen_languages(card, languages)
     measures = [known_measures.parse(name) for name in card.measures]
     scoring.deep_enough(measures, depth)
-    wanted = card.query_languages if not languages or set(card.languages) <= set(languages) else languages
-    chosen = tuple(language for language in card.query_languages if language in wanted)
     for language in chosen:
-        _served(task, augmentation, language)
+        served(task, augmentation, language)
         scoring.usable(task, language, measures, task.judgements(language))
         next(task.passages(language), None)  # a collection that is not here is missed now, not after an hour
     return chosen
+
+
+def chosen_languages(card: TaskCard, languages: Sequence[str] | None) -> tuple[str, ...]:
+    """The languages that are evaluated where these are asked for, in the card's order; see ``evaluate``.
+
+    Raises:
+        UnknownName: a language that the task does not have.
+    """
+    for language in languages or ():
+        if language not in card.query_languages:
+            raise UnknownName(f"language of {card.name}", language, card.query_languages)
+    wanted = card.query_languages if not languages or set(card.languages) <= set(languages) else languages
+    return tuple(language for language in card.query_languages if language in wanted)
 
 
 @dataclass(frozen=True)
@@ -189,7 +198,7 @@ class Prepared:
         """Evaluate with an augmentation; what was encoded before is taken from the store."""
         card, info = self.task.card, self.retriever.info
         started, encoded_before, encoding_before = time.perf_counter(), self.encoder.encoded, self.encoder.seconds
-        asked = tuple(language for language in self.languages if _served(self.task, augmentation, language))
+        asked = tuple(language for language in self.languages if served(self.task, augmentation, language))
         runs = self._runs(augmentation, asked)
         measures = [known_measures.parse(name) for name in card.measures]
         texts = scoring.texts_of(self.task, runs) if any(m.needs == "answers" for m in measures) else {}
@@ -242,7 +251,7 @@ def _described(augmentation: Augmentation, card: TaskCard) -> tuple[str, Mapping
     }
 
 
-def _served(task: Task, augmentation: Augmentation, language: str) -> bool:
+def served(task: Task, augmentation: Augmentation, language: str) -> bool:
     """Whether the augmentation can be evaluated there; a control language may lack what it needs, others not."""
     try:
         augmentation.index(task, language)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from xqgbench.cards import HUB
+from xqgbench.source_tables import HUB
 from xqgbench.sources import CardFiles, locate
 from xqgbench.types import Source, TaskCard
 

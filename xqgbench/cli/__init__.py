@@ -10,6 +10,7 @@ from typing import TextIO
 import click
 
 from xqgbench.cli.commands import eval_, leaderboard, models, sweep
+from xqgbench.cli.plan_command import plan
 from xqgbench.cli.score_command import score
 from xqgbench.cli.task_commands import tasks
 from xqgbench.cli.task_facts import show_, stats
@@ -25,7 +26,7 @@ def xqgbench() -> None:
     """Evaluate dense retrievers on cross-lingual retrieval, language by language, plain and with xQG."""
 
 
-for _command in (eval_, leaderboard, models, score, sweep, tasks):
+for _command in (eval_, leaderboard, models, plan, score, sweep, tasks):
     xqgbench.add_command(_command)
 for _command in (show_, stats):
     tasks.add_command(_command)
