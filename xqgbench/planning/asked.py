@@ -59,6 +59,7 @@ class _Recorder(TaskVectors):
 
 
 def expected_queries(task: Task, language: str) -> int:
+    """How many queries there are in a language; 0 where the card does not say and the files are not here."""
     expected = task.card.expected_queries.get(language, 0)
     try:
         return expected or len(task.queries(language))

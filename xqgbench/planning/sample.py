@@ -26,6 +26,8 @@ class Collection:
 
     Attributes:
         first: the first passages; empty if they are not here.
+        wanted: language of generated queries -> how many of each passage.
+        passages, known_from: how many there are, and how that is known; see ``census.Collection``.
         generated: the first generated queries, of every wanted language.
         per_passage: how many generated queries a passage has, in all wanted languages.
         passage_seconds, generated_seconds: what reading one passage, or the generated queries of one, takes.
@@ -48,6 +50,7 @@ class Collection:
 
 
 def looked_at(asked: Asked, name: str, progress: Progress) -> Collection:
+    """A collection and its first passages; one whose number of passages nobody says is counted, if it is here."""
     language, wanted = asked.searched[name][0], asked.wanted[name]
     passages, known_from = likely_passages(asked.task.card, language)
     found = Collection(name, wanted, passages, known_from if passages else "unknown", sum(wanted.values()))

@@ -57,6 +57,11 @@ class Work:
 def work_of(
     retriever: Retriever, texts: Texts, collections: Sequence[Collection], queries: int, progress: Progress
 ) -> tuple[Work, ...]:
+    """What is to be encoded, each kind with its rate on the sample.
+
+    Raises:
+        RetrieverError: the retriever fails, or returns what no retriever may return.
+    """
     info = retriever.info
     passages = sum(own.passages for own in collections)
     generated = sum(own.queries for own in collections)
