@@ -11,11 +11,11 @@ from xqgbench.cli.commands import (
     DATA_DIR,
     DEBUG,
     GENERATED,
+    LANGUAGES,
     MODEL,
     MODEL_PATH,
     STORE,
     TASKS_DIR,
-    names,
 )
 from xqgbench.cli.task_facts import FETCH
 
@@ -24,9 +24,7 @@ from xqgbench.cli.task_facts import FETCH
 @MODEL
 @click.option("--task", default="xqg-mini", show_default=True, help="Task.")
 @click.option("--augment", default="none", show_default=True, help="none, xqg, or xqg with parameters, as for eval.")
-@click.option(
-    "--languages", metavar="NAME[,NAME...]", callback=names, multiple=True, help="Only these languages of the task."
-)
+@LANGUAGES
 @click.option("--depth", type=click.IntRange(min=1), default=100, show_default=True, help="Passages per query.")
 @click.option(
     "--sample",

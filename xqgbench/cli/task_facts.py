@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from xqgbench.cli.commands import AS_JSON, DATA_DIR, DEBUG, TASKS_DIR, names
+from xqgbench.cli.commands import AS_JSON, DATA_DIR, DEBUG, LANGUAGES, TASKS_DIR
 
 FETCH = click.option("--fetch", is_flag=True, help="Let ir_datasets fetch what is not here.")
 
@@ -32,9 +32,7 @@ def show_(name: str, tasks_dir: Path | None, data_dir: Path | None, as_json: boo
 
 @click.command("stats", epilog="\b\nExample:\n  xqgbench tasks stats xor-tydi --languages fi,ja")
 @click.argument("name")
-@click.option(
-    "--languages", metavar="NAME[,NAME...]", callback=names, multiple=True, help="Only these languages of the task."
-)
+@LANGUAGES
 @click.option(
     "--passages",
     type=click.IntRange(min=1),
