@@ -212,7 +212,8 @@ class FileTask:
         for path, line, passage in self._reading.passages(language):
             if hash(passage.id) in hashes:
                 if passage.id in seen:
-                    raise DataError(f"passage id '{passage.id}' stands on line {seen[passage.id]} already.", path, line)
+                    first = f"stands on line {seen[passage.id]} already" if line else "occurs twice"
+                    raise DataError(f"passage id '{passage.id}' {first}.", path, line)
                 seen[passage.id] = line
 
 
