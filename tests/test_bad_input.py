@@ -96,7 +96,7 @@ BAD_LINES = [
     ("[1, 2]", "not list"),
     ("null", "not NoneType"),
     ('"p9"', "not str"),
-    ('{"docid": "p9", "text": NaN}', "not a JSON object in UTF-8"),
+    ('{"docid": "p9", "text": Infinity}', "not a JSON object in UTF-8"),
     ('{"docid": "p9", "text": "caf\udce9"}', "UTF-8"),  # the byte E9: Latin-1
     ('{"docid": "p9", "text": "\udced\udca0\udc80"}', "UTF-8"),  # a surrogate encoded in UTF-8
     ('{"docid": "p9", "text": "\\ud800"}', "surrogate"),  # a lone surrogate as an escape

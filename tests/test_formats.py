@@ -261,7 +261,7 @@ QUESTION = {"id": "a", "question": "q", "answers": ["x"], "lang": "fi"}
         ('{"docid": "a"', "not a JSON object in UTF-8"),
         ('{"docid": "a", "title": "t", "text": "\udcff"}', "not a JSON object in UTF-8"),
         ('{"docid": "a", "title": "t", "text": "\\ud800"}', "not a JSON object in UTF-8"),
-        ('{"docid": "a", "title": "t", "text": NaN}', "not a JSON object in UTF-8"),
+        ('{"docid": "a", "title": "t", "text": Infinity}', "not a JSON object in UTF-8"),
     ],
 )
 def test_a_broken_passage_is_named_by_file_and_line(write_task: TaskWriter, record: str, said: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,15 +22,36 @@ def records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """
     import orjson
 
-    loads = orjson.loads
+    loads, repairs = orjson.loads, Repairs(path)
     for line, raw in lines(path):
         try:
             record = loads(raw)
         except orjson.JSONDecodeError as error:
-            raise DataError(f"not a JSON object in UTF-8: {error}.", path, line) from None
+            record = _without_nan(raw)
+            if record is None:
+                raise DataError(f"not a JSON object in UTF-8: {error}.", path, line) from None
+            repairs.note("NaN, which is not JSON, read as null", line)
         if not isinstance(record, dict):
             raise DataError(f"a JSON object is needed, not {type(record).__name__}.", path, line)
         yield line, record
+    repairs.tell()
+
+
+def _without_nan(raw: bytes) -> Any:
+    """What pandas and Python write for an absent value; None if that is not all that is wrong with a line."""
+    import orjson
+
+    if b"NaN" not in raw:
+        return None
+
+    def null(constant: str) -> None:
+        if constant != "NaN":
+            raise ValueError(constant)
+
+    try:
+        return orjson.loads(orjson.dumps(json.loads(raw, parse_constant=null)))  # which refuses lone surrogates
+    except (ValueError, TypeError, RecursionError):
+        return None
 
 
 def lines(path: Path) -> Iterator[tuple[int, bytes]]:
