@@ -313,5 +313,5 @@ def test_questions_in_shards_are_refused(tmp_path: Path) -> None:
         {"fi-0.json": squad(FINNISH[:1]), "fi-1.json": squad(FINNISH[1:])},
         {"languages": '["fi"]'},
     )
-    with pytest.raises(DataError, match="source 'questions' is one file per language, and has 2"):
+    with pytest.raises(DataError, match="source 'questions' must be one file, or one per language, and has 2"):
         opened(folder).queries("fi")

@@ -247,9 +247,8 @@ def single(files: Files, key: str, language: str = "") -> Path:
     """
     found = files.paths(key, language)
     if len(found) > 1:
-        raise DataError(
-            f"source '{key}' is one file{' per language' * bool(language)}, and has {len(found)}.", found[1]
-        )
+        reason = f"source '{key}' must be one file, or one per language, and has {len(found)}."
+        raise DataError(reason, found[1])
     return found[0]
 
 
