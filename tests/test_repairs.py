@@ -96,8 +96,8 @@ def test_one_warning_counts_all_of_a_kind_and_names_the_first(tmp_path: Path) ->
     with repaired() as told:
         written(tmp_path, jsonl(queries), qrels="3 0 p1 1\n").queries("sw")
     assert told == [
-        "queries.jsonl: 5 x white space around a language, removed (first on line 2); "
-        "10 x number as an id, read as a string (first on line 1)."
+        "queries.jsonl: 10 x number as an id, read as a string (first on line 1); "
+        "5 x white space around a language, removed (first on line 2)."
     ]
 
 

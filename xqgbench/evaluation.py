@@ -113,7 +113,7 @@ def evaluate(
     }
     command = provenance.command(
         named or (model if isinstance(model, str) else retriever.info.name),
-        opened.card.name,
+        tasks.named(opened.card),
         augmentation.label or "none",
         () if chosen == opened.card.query_languages else chosen,
         {name: value for name, value in given.items() if value != usual[name]},

@@ -187,7 +187,7 @@ def sweep(
         languages = check(opened, augmentation, None, depth)
     retriever = registry.retriever(model, model_path)
     named = model if isinstance(model, str) else retriever.info.name
-    command = provenance.command(named, opened.card.name, augment, (), _unusual(folds, seed, depth), "sweep")
+    command = provenance.command(named, tasks.named(opened.card), augment, (), _unusual(folds, seed, depth), "sweep")
     command += f" --over {parameter}={','.join(values)}"
     prepared = prepare(retriever, opened, languages, depth, command, store, progress)
     dealt = deal_clusters(prepared.clusters, opened.card.languages, folds, seed)

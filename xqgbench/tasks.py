@@ -70,6 +70,12 @@ def data_folder(path: Path | None) -> Path | None:
     return path
 
 
+def named(card: TaskCard) -> str:
+    """What ``--task`` calls a task: the name of its card, or the id of ir_datasets that the card was made from."""
+    made = card.format == "ir_datasets" and card.folder == Path()  # a card that was read has the folder of its file
+    return f"{IR_DATASETS}{card.settings['id']}" if made else card.name
+
+
 def open_task(
     name: str,
     folder: Path | None = None,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from xqgbench.formats.repairs import Repairs
 from xqgbench.formats.task import FileTask, Judged, Located, Question, Reading, known, settings, sources
 from xqgbench.types import Files, Passage, Query, TaskCard
 
-#: What a code of two or three letters is called where a data set does not say which language its queries are in.
+#: ISO 639-2's code for a language that nobody states.
 UNDETERMINED = "und"
 
 
@@ -50,7 +50,7 @@ def card_of(id_: str) -> TaskCard:
     for what, records in (("passages", dataset.docs_cls()), ("queries", dataset.queries_cls())):
         if not hasattr(records, "default_text") and "text" not in records._fields:
             raise MissingData(f"the {what} of ir_datasets' '{id_}' are no texts: {', '.join(records._fields)}.")
-    language = dataset.queries_lang() or UNDETERMINED
+    language = dataset.queries_lang() or _language(dataset.queries_cls()._fields)
     described = dataset.documentation() or {}
     name = id_.replace("/", "-")
     content = f"ir_datasets:{id_}"
@@ -78,6 +78,14 @@ def card_of(id_: str) -> TaskCard:
         settings={"id": id_},
         homepage=f"https://ir-datasets.com/{id_.partition('/')[0]}.html#{id_}",
     )
+
+
+def _language(fields: Iterable[str]) -> str:
+    """The language of queries that ir_datasets states none for.
+
+    HC4's and NeuCLIR's hold human and machine translations (``ht_title``, ``mt_title``) beside the English title.
+    """
+    return "en" if {"ht_title", "mt_title"} & set(fields) else UNDETERMINED
 
 
 def reading_of(pattern: str) -> Reading:
