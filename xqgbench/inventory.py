@@ -22,19 +22,26 @@ class Availability:
         languages: those whose required files are all here, controls included.
         complete: all of them are.
         bundled: the files come with the card.
+        by_hand: a file that is needed has no address, and ir_datasets does not have it either.
         bytes: what has to be downloaded for all languages, as far as the card says; 0 where unknown.
     """
 
     languages: tuple[str, ...]
     complete: bool
     bundled: bool
+    by_hand: bool
     bytes: int
 
     @property
     def network(self) -> str:
-        """Whether a network is needed: ``no``; ``no, here``; ``some`` (languages can do without); ``yes``."""
+        """Whether a network is needed: ``no``; ``no, here``; ``some`` (languages can do without); ``yes``.
+
+        ``by hand`` where no network helps.
+        """
         if self.complete:
             return "no" if self.bundled else "no, here"
+        if self.by_hand:
+            return "by hand"
         return "some" if self.languages else "yes"
 
 
@@ -70,7 +77,9 @@ def availability(card: TaskCard, data_dir: Path | None = None) -> Availability:
         languages = card.query_languages if there else ()
     own = bool(required) and all(_comes_with(card, source) for source in required.values())
     size = sum(source.bytes for source in required.values())
-    return Availability(languages, languages == card.query_languages, own, size)
+    every = [file for source in required.values() for file in source.files]
+    by_hand = not card.settings.get("ir_datasets") and any(not file.url and not file.archive for file in every)
+    return Availability(languages, languages == card.query_languages, own, by_hand, size)
 
 
 def stock(card: TaskCard, data_dir: Path | None = None) -> tuple[Stock, ...]:

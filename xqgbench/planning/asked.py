@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from xqgbench.errors import MissingData
 from xqgbench.evaluation import served
-from xqgbench.types import Augmentation, Chunk, GeneratedChunk, Task, TaskVectors, Vectors
+from xqgbench.types import (
+    Augmentation,
+    Chunk,
+    GeneratedChunk,
+    Judgements,
+    Passage,
+    Query,
+    Task,
+    TaskCard,
+    TaskVectors,
+    Vectors,
+)
 
 
 class Asked:
@@ -29,10 +40,37 @@ class Asked:
             name = task.collection(language)
             self.searched.setdefault(name, []).append(language)
             wanted = self.wanted.setdefault(name, {})
-            if self.label and served(task, augmentation, language):
-                self.groups.setdefault((name, augmentation.index(task, language)), []).append(language)
-                for _ in augmentation.passages(_Recorder(task, wanted), language):
+            described = _Described(task)
+            if self.label and served(described, augmentation, language):
+                self.groups.setdefault((name, augmentation.index(described, language)), []).append(language)
+                for _ in augmentation.passages(_Recorder(described, wanted), language):
                     pass
+
+
+@dataclass
+class _Described(Task):
+    """A task as its card describes it, without its texts: a plan can be made before they are here."""
+
+    of: Task
+
+    @property
+    def card(self) -> TaskCard:
+        return self.of.card
+
+    def collection(self, language: str) -> str:
+        return self.of.collection(language)
+
+    def queries(self, language: str) -> Sequence[Query]:
+        return ()
+
+    def judgements(self, language: str) -> Judgements:
+        return Judgements()
+
+    def passages(self, language: str) -> Iterator[Passage]:
+        return iter(())
+
+    def generated_queries(self, language: str) -> Iterator[Mapping[str, Sequence[str]]]:
+        return iter(())
 
 
 @dataclass
