@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 import types
@@ -18,7 +19,8 @@ from tests.conftest import PASSAGES, QUESTIONS, LocalFiles, TaskWriter, jsonl
 from xqgbench import tasks
 from xqgbench.errors import DataError, UnknownName
 from xqgbench.formats import jsonl as lines
-from xqgbench.formats import trec
+from xqgbench.formats import records, trec
+from xqgbench.formats.records import Fields
 from xqgbench.formats.task import FileTask
 from xqgbench.formats.xor_retrieve import open_task as open_xor_retrieve
 from xqgbench.measures.answer_recall import countable
@@ -102,6 +104,98 @@ def test_the_training_questions_are_read_arabic_ones_with_their_leading_space_to
     task = xor_tydi(write_task, path, TRAIN)
     assert {language: len(task.queries(language)) for language in XOR_LANGUAGES} == TRAIN
     assert {query.language for query in task.queries("ar")} == {"ar"}
+
+
+# The official file of passages: id, text, title
+
+
+def columns(write_task: TaskWriter, content: str | bytes, name: str = "passages.tsv") -> FileTask:
+    folder = write_task()
+    (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    card = replace(tasks.card("small", folder), generated_languages=())
+    card = replace(card, sources={key: card.sources[key] for key in ("questions", "passages")})
+    return open_xor_retrieve(card, LocalFiles(questions=folder / "questions.jsonl", passages=folder / name))
+
+
+TSV = "id\ttext\ttitle\n1\tA river.\tKemi\n2\tA lake.\tOulu\n"
+
+
+@pytest.mark.parametrize("name", ["passages.tsv", "passages.tsv.gz"])
+@pytest.mark.parametrize("header", [True, False])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_passages_in_columns_are_read_with_or_without_a_header(
+    write_task: TaskWriter, name: str, header: bool, end: str
+) -> None:
+    content = (TSV if header else TSV.partition("\n")[2]).replace("\n", end).encode()
+    task = columns(write_task, gzip.compress(content) if name.endswith(".gz") else content, name)
+    assert list(task.passages("fi")) == [Passage("1", "Kemi", "A river."), Passage("2", "Oulu", "A lake.")]
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(str.strip),
+            st.text(st.characters(exclude_categories=["Cs", "Cc"])),
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_columns_are_read_as_the_authors_read_them(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]
+) -> None:
+    """AkariAsai/XORQA, dense_retriever.py, load_passages: csv.reader(f, delimiter="\\t"), rows of csv.writer."""
+    path = tmp_path_factory.mktemp("columns") / "passages.tsv"
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
+        writer.writerow(["id", "text", "title"])
+        writer.writerows([str(n), text, title] for n, (text, title) in enumerate(rows, 1))
+    with path.open(encoding="utf-8", newline="") as stream:
+        theirs = [Passage(row[0], row[2], row[1]) for row in csv.reader(stream, delimiter="\t") if row[0] != "id"]
+    assert [located.passage for located in records.passages([path], Fields())] == theirs
+    assert len(theirs) == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("line", "text", "title"),
+    [
+        ('7\t"Alea iacta est" he said.\tCaesar', '"Alea iacta est" he said.', "Caesar"),  # not quoted: begins so
+        ('7\t"He said ""no"", twice."\tCaesar', 'He said "no", twice.', "Caesar"),
+        ('7\tA film.\t"""Heroes"" (album)"', "A film.", '"Heroes" (album)'),
+        ('7\tA 7" record.\tSingle', 'A 7" record.', "Single"),
+        ("7\tbefore\tafter\tTitle", "before after", "Title"),
+        ("7\tA text.\t", "A text.", ""),
+    ],
+)
+def test_quotes_and_tabs_inside_columns(write_task: TaskWriter, line: str, text: str, title: str) -> None:
+    assert list(columns(write_task, TSV + line + "\n").passages("fi"))[-1] == Passage("7", title, text)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("3\tno title", "2 columns where 'id text title' has three"),
+        ("3 no tabs", "1 columns"),
+        ("\ttext\ttitle", "'id' is empty"),
+        ("3 4\ttext\ttitle", "'id' '3 4' holds white space"),
+        ("3\x00\ttext\ttitle", r"'id' '3\\x00' holds white space or control"),
+        ("3\t \ttitle", "passage '3' has no text"),
+        ('3\t"a quoted text', "2 columns"),  # that goes on over the next line
+        ("3\t\udcff\ttitle", "not UTF-8"),
+        ("1\tagain\ttitle", "passage id '1' stands on line 2 already"),
+    ],
+)
+def test_a_broken_row_is_named_by_file_and_line(write_task: TaskWriter, line: str, said: str) -> None:
+    task = columns(write_task, (TSV + line + "\n").encode("utf-8", "surrogateescape"))
+    with pytest.raises(DataError, match=rf"passages\.tsv:4: {said}"):
+        list(task.passages("fi"))
+
+
+def test_a_quoted_text_longer_than_csv_reads_by_itself(write_task: TaskWriter) -> None:
+    text = 'a "word" ' * 20_000
+    quoted = text.replace('"', '""')
+    assert list(columns(write_task, f'{TSV}3\t"{quoted}"\tlong\n').passages("fi"))[-1] == Passage("3", "long", text)
 
 
 # Streams

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +35,10 @@ class Fields:
     text: str = "text"
     exact: bool = False
     bare: bool = False
+
+
+#: Columns as csv.writer writes them: quoted as a whole, quotes in them doubled, or as they are.
+_QUOTED = re.compile(r'([^\t]*)\t(?:"([^"]*(?:""[^"]*)*)"|([^\t]*))\t(?:"([^"]*(?:""[^"]*)*)"|([^\t]*))')
 
 
 def questions(paths: Iterable[Path], fields: Fields, language: str = "") -> Iterator[Question]:
@@ -103,7 +107,7 @@ def _columns(path: Path) -> Iterator[Located]:
             raise DataError(f"{len(columns)} columns where 'id text title' has three.", path, line)
         id_, middle, title = columns[0], "\t".join(columns[1:-1]), columns[-1]
         if middle.startswith('"') or title.startswith('"'):
-            id_, middle, title = _quoted(text, path, line)
+            id_, middle, title = _unquoted(text) or (id_, middle, title)
         id_ = jsonl.identifier({"id": id_.strip()}, "id", path, line, repairs)
         middle = repairs.one_line(middle, line)
         if not middle.strip():
@@ -112,15 +116,14 @@ def _columns(path: Path) -> Iterator[Located]:
     repairs.tell()
 
 
-def _quoted(text: str, path: Path, line: int) -> tuple[str, str, str]:
-    try:
-        columns = next(csv.reader([text], delimiter="\t", strict=True))
-    except csv.Error:  # a text that begins with a quotation and is not quoted
-        first, *middle, last = text.split("\t")
-        return first, "\t".join(middle), last
-    if len(columns) != 3:
-        raise DataError(f"{len(columns)} columns where 'id text title' has three.", path, line)
-    return columns[0], columns[1], columns[2]
+def _unquoted(text: str) -> tuple[str, str, str] | None:
+    """Id, text and title of a row with quotes; None if a quotation mark at a beginning is part of a text."""
+    found = _QUOTED.fullmatch(text)
+    if not found:
+        return None
+    id_, quoted, plain, quoted_title, title = found.groups()
+    middle = plain if quoted is None else quoted.replace('""', '"')
+    return id_, middle, title if quoted_title is None else quoted_title.replace('""', '"')
 
 
 def generated(paths: Iterable[Path], fields: Fields) -> Iterator[Mapping[str, Sequence[str]]]:
