@@ -407,11 +407,15 @@ def test_a_result_whose_rankings_differ_is_written_even_where_the_scores_agree(f
     assert pd.read_parquet(folder / "run.parquet")["passage_id"].tolist() == ["p2", "p3"]
 
 
-def test_a_missing_file_is_written_again(folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "status"), [("runs/fi.trec.gz", "unchanged"), ("run.parquet", "unchanged"), ("scores.parquet", "replaced")]
+)
+def test_a_missing_file_is_written_again(folder: Path, name: str, status: str) -> None:
+    """Rankings may be left out where they are too large to be kept; that makes the result no other one."""
     results.write(made(SCORES), folder, None)
     whole = contents(folder)
-    (folder / "runs" / "fi.trec.gz").unlink()
-    assert results.write(made(SCORES), folder, None) == "replaced"
+    (folder / name).unlink()
+    assert results.write(made(SCORES), folder, None) == status
     assert contents(folder) == whole
 
 

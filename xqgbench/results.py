@@ -131,8 +131,8 @@ def write(result: Result, folder: Path, comparison: Mapping[str, Any] | None) ->
         files["first_hits.parquet"] = _table(_hit_rows(result))
     summary = _summary(result, comparison) | {"digest": _digest(result, rankings)}
     stable = _fingerprint(summary)
-    summary["files"] = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    if _whole(folder) and _fingerprint(read_summary(folder)) == stable:
+    summary["files"] = {name: _sha256(content) for name, content in files.items()}
+    if _sound(folder, files) and _fingerprint(read_summary(folder)) == stable:
         return "unchanged"
     status = "replaced" if folder.exists() else "written"
     try:
@@ -275,13 +275,30 @@ def _digest(result: Result, rankings: Mapping[str, bytes]) -> str:
     return digest.hexdigest()
 
 
-def _whole(folder: Path) -> bool:
-    """All files that ``result.json`` names are there, with the content that it says."""
+def _sound(folder: Path, files: Mapping[str, bytes]) -> bool:
+    """All files that ``result.json`` names have the content that it says; rankings that are missing are put back.
+
+    Large rankings are not kept beside their scores everywhere; they take more room than all the rest.
+    """
     try:
-        named = read_summary(folder)["files"].items()
-        return all(sha256_of(folder / name) == expected for name, expected in named)
+        named = read_summary(folder)["files"]
+        missing = {name for name in named if not (folder / name).exists()}
+        restored = {name for name in missing if _is_ranking(name) and _sha256(files.get(name, b"")) == named[name]}
+        if any(sha256_of(folder / name) != named[name] for name in named if name not in restored):
+            return False
+        for name in sorted(restored):
+            write_atomically(folder / name, files[name])
     except (ResultError, OSError):
         return False
+    return True
+
+
+def _is_ranking(name: str) -> bool:
+    return name == "run.parquet" or name.startswith("runs/")
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _table(rows: Mapping[str, list[Any]]) -> bytes:
