@@ -162,11 +162,34 @@ def test_one_file_serves_one_collection(shared: Path, bigrams: Bigrams, tmp_path
     mine = tmp_path / "mine.jsonl"
     mine.write_text(jsonl([{"docid": both[0], "generated_queries": {"sw": ["swali"]}}]))
     task = tasks.open_task("miracl-sample", data_dir=shared, generated_queries=mine)
-    with pytest.raises(InvalidParameter, match="is for one collection of passages, as ids recur in another"):
+    with pytest.raises(InvalidParameter, match="a file is for one collection, as ids recur in another"):
         evaluate(bigrams, task, "xqg", languages=("ko", "sw"), store=tmp_path / "store")
     assert bigrams.calls == 0
     task = tasks.open_task("miracl-sample", data_dir=shared, generated_queries=mine)
     assert evaluate(bigrams, task, "xqg", languages=("sw",), store=tmp_path / "store").augmented is not None
+
+
+def test_each_language_may_have_a_file_of_its_own(shared: Path, bigrams: Bigrams, tmp_path: Path) -> None:
+    files, first = {}, {}
+    for language in ("ko", "sw"):
+        passage = next(iter(tasks.open_task("miracl-sample", data_dir=shared).passages(language)))
+        files[language], first[language] = tmp_path / f"{language}.jsonl", passage.id
+        record = {"docid": passage.id, "generated_queries": {language: [f"query in {language}"]}}
+        files[language].write_text(jsonl([record]), encoding="utf-8")
+    task = tasks.open_task("miracl-sample", data_dir=shared, generated_queries=files)
+    assert task.card.generated_languages == ("ko", "sw")
+    for language in ("ko", "sw"):
+        found = queries_of(task, language)
+        assert {id_: own for id_, own in found.items() if own} == {first[language]: [f"query in {language}"]}
+    assert not any(queries_of(task, "te").values())
+    made = evaluate(bigrams, task, "xqg:languages=query", languages=("ko", "sw"), store=tmp_path / "store").augmented
+    assert made is not None
+    assert "queries=ko=ko.jsonl#" in made.system
+    assert made.details["provenance"]["command"].endswith(
+        " --generated-queries ko=ko.jsonl --generated-queries sw=sw.jsonl"
+    )
+    with pytest.raises(UnknownName, match="language of miracl-sample 'xx'"):
+        tasks.open_task("miracl-sample", data_dir=shared, generated_queries={"xx": files["ko"]})
 
 
 # Results

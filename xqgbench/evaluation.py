@@ -76,7 +76,7 @@ def evaluate(
     store: Path | None = None,
     tasks_dir: Path | None = None,
     data_dir: Path | None = None,
-    generated_queries: Path | None = None,
+    generated_queries: Path | Mapping[str, Path] | None = None,
     model_path: Path | None = None,
     progress: Progress = silent,
     named: str | None = None,
@@ -94,7 +94,7 @@ def evaluate(
         store: root folder of the vector store; by default ``$XQGBENCH_STORE`` or the user's cache folder.
         tasks_dir: a folder of task cards that are looked at before the bundled ones.
         data_dir: a folder with copies of the task's files.
-        generated_queries: a file whose generated queries take the place of the task's own.
+        generated_queries: a file whose generated queries take the place of the task's own, or language -> file.
         model_path: local checkpoint folder for a name whose weights are on the hub.
         named: how ``--model`` named the retriever, where ``model`` is the object; goes into the recorded command.
 
@@ -105,19 +105,16 @@ def evaluate(
     augmentation = registry.augmentation(augment)
     chosen = check(opened, augmentation, languages, depth)
     retriever = registry.retriever(model, model_path)
-    usual: dict[str, int | str] = {"depth": DEFAULT_DEPTH, "seed": DEFAULT_SEED, "generated-queries": ""}
-    given: dict[str, int | str] = {
-        "depth": depth,
-        "seed": seed,
-        "generated-queries": opened.card.generated_by.partition("#")[0],
-    }
+    usual = {"depth": DEFAULT_DEPTH, "seed": DEFAULT_SEED}
     command = provenance.command(
         named or (model if isinstance(model, str) else retriever.info.name),
         tasks.named(opened.card),
         augmentation.label or "none",
         () if chosen == opened.card.query_languages else chosen,
-        {name: value for name, value in given.items() if value != usual[name]},
+        {name: value for name, value in {"depth": depth, "seed": seed}.items() if value != usual[name]},
     )
+    for file in filter(None, opened.card.generated_by.split(",")):
+        command += f" --generated-queries {file.rpartition('#')[0]}"
     prepared = prepare(retriever, opened, chosen, depth, command, store, progress)
     plain = prepared.result(registry.augmentation("none"))
     if not augmentation.label:

@@ -75,7 +75,7 @@ class Result:
     @property
     def untested(self) -> tuple[str, ...]:
         """Languages whose differences are never marked, because the card says that they have too few queries."""
-        return tuple(self.details["task"].get("untested", ()))
+        return tuple(self.details.get("task", {}).get("untested", ()))
 
     def mean(self, language: str, measure: str) -> float:
         """Mean over the queries of a language that the measure judges; NaN if it judges none."""

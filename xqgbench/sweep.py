@@ -163,7 +163,7 @@ def sweep(
     store: Path | None = None,
     tasks_dir: Path | None = None,
     data_dir: Path | None = None,
-    generated_queries: Path | None = None,
+    generated_queries: Path | Mapping[str, Path] | None = None,
     model_path: Path | None = None,
     progress: Progress = silent,
 ) -> Sweep:

@@ -80,7 +80,7 @@ def open_task(
     name: str,
     folder: Path | None = None,
     data_dir: Path | None = None,
-    generated_queries: Path | None = None,
+    generated_queries: Path | Mapping[str, Path] | None = None,
     *,
     fetch: bool = True,
 ) -> Task:
@@ -89,7 +89,8 @@ def open_task(
     Args:
         folder: a folder of task cards that are looked at before the bundled ones.
         data_dir: a folder with copies of the task's files; see ``sources``.
-        generated_queries: JSON lines ``docid, generated_queries`` that take the place of the task's own.
+        generated_queries: JSON lines ``docid, generated_queries`` that take the place of the task's own; language ->
+            file where languages have passages of their own.
         fetch: ir_datasets may fetch what is not here; without it, that is missing like any other file.
 
     Raises:

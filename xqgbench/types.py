@@ -149,7 +149,7 @@ class TaskCard:
             never held against the files.
         expected_queries: language -> number of queries the files must hold.
         untested: languages with too few queries for a test: their scores count, their differences are never marked.
-        generated_by: the file that ``--generated-queries`` took them from, by its name and the first digits of its
+        generated_by: the files that ``--generated-queries`` took them from, each by its name and first digits of its
             sha256; empty where they come with the task.
         limits: bounds that ``xqgbench tasks check`` holds the texts to.
         sha256: hash of the card file.

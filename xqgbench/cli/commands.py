@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 
@@ -14,11 +15,6 @@ MODEL = click.option("--model", required=True, help="Name ('xqgbench models'), f
 TASKS_DIR = click.option("--tasks-dir", type=FOLDER, help="A folder of your own task cards.")
 DATA_DIR = click.option(
     "--data-dir", type=FOLDER, help="A folder with copies of task files.  [default: $XQGBENCH_DATA, then downloads]"
-)
-GENERATED = click.option(
-    "--generated-queries",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="JSON lines docid, generated_queries: {language: [query, ...]} to use instead of the task's own.",
 )
 MODEL_PATH = click.option("--model-path", type=FOLDER, help="Local checkpoint folder for a model from the hub.")
 STORE = click.option("--store", type=FOLDER, help="Where vectors are kept.  [default: user cache]")
@@ -34,6 +30,28 @@ def names(context: click.Context, parameter: click.Parameter, values: tuple[str,
     return found
 
 
+def files(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> Path | dict[str, Path]:
+    """One path for all languages, or ``LANG=FILE`` for each of several; no value gives an empty mapping."""
+    found: dict[str, Path] = {}
+    for value in values:
+        language, equals, path = value.partition("=")
+        if not equals or Path(value).exists() or not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", language):
+            language, path = "", value
+        if language in found or (found and "" in {language, *found}):
+            reason = f"{value}: several files need a language each, LANG=FILE, and each language has one"
+            raise click.BadParameter(reason, context, parameter)
+        found[language] = Path(path)
+    return found.get("", found)
+
+
+GENERATED = click.option(
+    "--generated-queries",
+    metavar="[LANG=]FILE",
+    callback=files,
+    multiple=True,
+    help="JSON lines docid, generated_queries: {language: [query, ...]} to use instead of the task's own; one per "
+    "language where each has its own passages.",
+)
 LANGUAGES = click.option(
     "--languages",
     metavar="NAME[,NAME...]",
@@ -86,7 +104,7 @@ def eval_(
     seed: int,
     tasks_dir: Path | None,
     data_dir: Path | None,
-    generated_queries: Path | None,
+    generated_queries: Path | dict[str, Path],
     model_path: Path | None,
     output: Path,
     store: Path | None,
@@ -173,7 +191,7 @@ def sweep(
     seed: int,
     tasks_dir: Path | None,
     data_dir: Path | None,
-    generated_queries: Path | None,
+    generated_queries: Path | dict[str, Path],
     model_path: Path | None,
     output: Path,
     store: Path | None,

@@ -36,6 +36,15 @@ def number(count: int, known_from: str = "") -> str:
     return {"about": "~", "at least": ">"}.get(known_from, "") + f"{count:,}"
 
 
+def amount(count: float) -> str:
+    """A rough number: ``2.0 G``, ``160 k``."""
+    for unit, factor in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if count >= 0.9995 * factor:
+            value = count / factor
+            return f"{value:,.1f} {unit}" if value < 99.95 else f"{value:,.0f} {unit}"
+    return f"{count:,.0f}"
+
+
 def passages(card: TaskCard) -> str:
     """How many passages a task has, as far as its card says."""
     return number(card.expected_passages) if card.expected_passages else number(card.about_passages, "about")

@@ -50,7 +50,7 @@ def plan(
     sample: int,
     tasks_dir: Path | None,
     data_dir: Path | None,
-    generated_queries: Path | None,
+    generated_queries: Path | dict[str, Path],
     model_path: Path | None,
     store: Path | None,
     fetch: bool,

@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from pathlib import Path
 
 import click
 
-from xqgbench.cli.commands import DATA_DIR, DEBUG, FOLDER, SEED, TASKS_DIR, names
-
-
-def _files(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> Path | dict[str, Path]:
-    """One path for all languages, or ``LANG=FILE`` for each of several; no value gives an empty mapping."""
-    found: dict[str, Path] = {}
-    for value in values:
-        language, equals, path = value.partition("=")
-        if not equals or Path(value).exists() or not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", language):
-            language, path = "", value
-        if language in found or (found and "" in {language, *found}):
-            reason = f"{value}: several files need a language each, LANG=FILE, and each language has one"
-            raise click.BadParameter(reason, context, parameter)
-        found[language] = Path(path)
-    return found.get("", found)
+from xqgbench.cli.commands import DATA_DIR, DEBUG, FOLDER, SEED, TASKS_DIR, files, names
 
 
 @click.command(
@@ -33,7 +18,7 @@ def _files(context: click.Context, parameter: click.Parameter, values: tuple[str
     "--run",
     "runs",
     metavar="[LANG=]FILE",
-    callback=_files,
+    callback=files,
     multiple=True,
     required=True,
     help="TREC run, run saved by ranx, or XOR-Retrieve prediction file; one per language where query ids recur.",
@@ -42,7 +27,7 @@ def _files(context: click.Context, parameter: click.Parameter, values: tuple[str
 @click.option(
     "--against",
     metavar="FOLDER|[LANG=]FILE",
-    callback=_files,
+    callback=files,
     multiple=True,
     help="A result folder of the same task, or another run, to compare with.",
 )

@@ -18,24 +18,28 @@ def plan(found: Plan, as_json: bool) -> None:
         return
     console = new_console()
     console.print(Text(f"\n{found.task} {found.version}, {found.system}, {' '.join(found.languages)}", style="bold"))
-    table = new_table(("", "left"), ("texts", "right"), ("texts / s", "right"), ("spread", "right"), ("time", "right"))
+    columns = ("texts", "tokens", "texts / s", "spread", "time")
+    table = new_table(("", "left"), *((name, "right") for name in columns))
     for work in found.work:
         texts = figures.number(work.texts, found.known_from if work.what != "queries" else "")
         rate = work.rate
         table.add_row(
             f"encoding {work.what}",
             texts,
+            figures.amount(work.tokens),
             f"{rate.median:,.1f}",
             f"{rate.low:,.1f} to {rate.high:,.1f}",
             figures.duration(work.seconds[0]),
         )
     reading = "not timed" if found.reading is None else figures.duration(found.reading)
     table.add_row(
-        f"reading, {found.passes:.0f} times", figures.number(found.passages, found.known_from), "", "", reading
+        f"reading, {found.passes:.0f} times", figures.number(found.passages, found.known_from), "", "", "", reading
     )
-    table.add_row("searching", "", "", "", figures.duration(found.searching), end_section=True)
+    table.add_row("searching", "", "", "", "", figures.duration(found.searching), end_section=True)
     usual, least, most = found.seconds
-    table.add_row("in all", "", "", f"{figures.duration(least)} to {figures.duration(most)}", figures.duration(usual))
+    table.add_row(
+        "in all", "", "", "", f"{figures.duration(least)} to {figures.duration(most)}", figures.duration(usual)
+    )
     console.print(table)
     console.print(
         Text(f"disk: {figures.size(found.disk)} in {found.store}, where {figures.size(found.free)} are free"),
@@ -46,7 +50,10 @@ def plan(found: Plan, as_json: bool) -> None:
     for warning in found.warnings:
         console.print(Text(warning, style="bold red"), soft_wrap=True)
     timed = ", ".join(f"{work.rate.texts} {work.what} of {work.rate.characters:.0f} characters" for work in found.work)
-    console.print(f"Timed: {timed}. Loading the model, and writing and reading the store, are not in it.")
+    console.print(
+        f"Timed: {timed}. tokens: NLTK's English word tokens, by the means of these texts. Loading the model, and "
+        "writing and reading the store, are not in it."
+    )
     if found.stored:
         console.print(
             f"The store holds {figures.size(found.stored)} of this retriever's vectors already, of this task or others"

@@ -75,7 +75,10 @@ class Plan:
     def describe(self) -> dict[str, Any]:
         """JSON-ready."""
         names = ("usual", "least", "most")
-        work = [asdict(own) | {"seconds": dict(zip(names, own.seconds, strict=True))} for own in self.work]
+        work = [
+            asdict(own) | {"tokens": own.tokens, "seconds": dict(zip(names, own.seconds, strict=True))}
+            for own in self.work
+        ]
         seconds = dict(zip(names, self.seconds, strict=True))
         return asdict(self) | {"store": str(self.store), "work": work, "seconds": seconds}
 

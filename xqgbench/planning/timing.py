@@ -12,6 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from xqgbench.encode import BATCH, CHUNK, called
+from xqgbench.measures.tokens import word_tokenizer
 from xqgbench.planning.sample import Collection, Texts
 from xqgbench.search import QUERIES, search
 from xqgbench.types import Chunk, Passage, Progress, Retriever, Vectors
@@ -31,13 +32,21 @@ PATIENCE = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Texts per second: the median batch, the slowest and the fastest; how many texts, of which mean length."""
+    """Texts per second, and how long they were.
+
+    Attributes:
+        median, low, high: of the batches.
+        texts: how many.
+        characters, tokens: in the mean; tokens are NLTK's English word tokens, as R@kt counts them, which a retriever
+            cuts into more of its own, and which say little where words are written together.
+    """
 
     median: float
     low: float
     high: float
     texts: int
     characters: float
+    tokens: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +56,11 @@ class Work:
     what: str
     texts: int
     rate: Rate
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all the texts, if they are as long as those timed."""
+        return round(self.texts * self.rate.tokens)
 
     @property
     def seconds(self) -> tuple[float, float, float]:
@@ -100,7 +114,15 @@ def _timed(encode: Callable[[Sequence[T]], object], items: Sequence[T], texts: S
         rates.append(len(part) / max(time.perf_counter() - started, 1e-9))
         done += len(part)
     timed = texts[WARM_UP:done]
-    return Rate(statistics.median(rates), min(rates), max(rates), len(timed), statistics.fmean(map(len, timed)))
+    tokenize = word_tokenizer()
+    return Rate(
+        statistics.median(rates),
+        min(rates),
+        max(rates),
+        len(timed),
+        statistics.fmean(map(len, timed)),
+        statistics.fmean(len(tokenize(text)) for text in timed),
+    )
 
 
 def pair_seconds(dim: int, queries: int, depth: int) -> float:
