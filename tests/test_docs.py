@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -86,3 +87,21 @@ def test_the_card_of_ones_own_in_the_docs_is_a_task(
     words = ["eval", "--model", "tests.conftest:Bigrams", "--task", "handbook", "--tasks-dir", "."]
     assert main(words) == 0
     assert "macro" in capsys.readouterr().out
+
+
+def test_the_scores_of_real_tasks_in_the_readme_are_those_of_the_committed_results() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    head, *rows = re.findall(r"^\| (?:nDCG@10|`(?:xquad|afriqa|miracl)).*\|$", readme, flags=re.MULTILINE)
+    models = [cell.strip() for cell in head.split("|")[2:-1]]
+    found: dict[tuple[str, str], set[str]] = {}
+    for path in (ROOT / "results").glob("*/*/result.json"):
+        result = json.loads(path.read_text(encoding="utf-8"))
+        means = [own["mean"] for own in result["measures"][result["main_measure"]]["languages"].values()]
+        key = result["task"]["name"], result["retriever"]["name"]
+        found.setdefault(key, set()).add(f"{sum(means) / len(means):.4f}")
+    assert rows
+    for row in rows:
+        name, *scores = (cell.strip() for cell in row.split("|")[1:-1])
+        task = name.split("`")[1]
+        for model, score in zip(models, scores, strict=True):
+            assert score in found[task, model], (row, model)
