@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 import xqgbench
 from tests.conftest import ROOT, Bigrams, TaskWriter
 from tests.test_files import contents, room_for
-from xqgbench import evaluate, results
+from xqgbench import evaluate, results, tasks
 from xqgbench.errors import ResultError
 from xqgbench.measures import FirstHit
 from xqgbench.results import Result
@@ -248,33 +248,49 @@ def test_independent_tools_find_the_same_scores_in_the_run_file(write_task: Task
         assert_rescored(saved, tasks_dir / "qrels.tsv")
 
 
-COMMITTED = sorted(path.parent for path in (ROOT / "results").glob("*/*/result.json"))
+#: Large rankings are not kept beside their scores.
+COMMITTED = sorted(path.parent.parent for path in (ROOT / "results").glob("*/*/runs/*.trec.gz"))
+BUNDLED = sorted({saved for saved in COMMITTED if (ROOT / "tasks" / saved.parent.name / "qrels.tsv").exists()})
+FETCHED = sorted(set(COMMITTED) - set(BUNDLED))
 
 
-@pytest.mark.skipif(not COMMITTED, reason="no results are committed")
-@pytest.mark.parametrize("saved", COMMITTED, ids=lambda path: f"{path.parent.name}-{path.name}")
+@pytest.mark.skipif(not BUNDLED, reason="no results are committed")
+@pytest.mark.parametrize("saved", BUNDLED, ids=lambda path: f"{path.parent.name}-{path.name}")
 def test_every_committed_result_can_be_scored_again_from_its_run(saved: Path) -> None:
     assert_rescored(saved, ROOT / "tasks" / saved.parent.name / "qrels.tsv")
+
+
+@pytest.mark.skipif(not FETCHED, reason="no results are committed")
+@pytest.mark.parametrize("saved", FETCHED, ids=lambda path: f"{path.parent.name}-{path.name}")
+def test_every_committed_result_on_real_data_can_be_scored_again_from_its_run(saved: Path, shared: Path) -> None:
+    task = tasks.open_task(saved.parent.name, data_dir=shared)
+    for language in results.read_result(saved).languages:
+        assert_language_rescored(saved, language, {q: dict(own) for q, own in task.judgements(language).qrels.items()})
 
 
 def assert_rescored(saved: Path, qrels_path: Path) -> None:
     """nDCG@10 and RR@10 by pytrec_eval alone, which has never seen the harness."""
     with qrels_path.open(encoding="utf-8") as stream:
         qrels = pytrec_eval.parse_qrel(stream)
-    for language in (result := results.read_result(saved)).languages:
-        with gzip.open(saved / "runs" / f"{language}.trec.gz", "rt", encoding="utf-8") as stream:
-            run = pytrec_eval.parse_run(stream)
-        for query, own in run.items():
-            ordered = sorted(own.values(), reverse=True)
-            assert ordered == [float(n) for n in range(len(own), 0, -1)], query
-        found = pytrec_eval.RelevanceEvaluator(qrels, {"ndcg_cut_10"}).evaluate(run)
-        assert {query: values["ndcg_cut_10"] for query, values in found.items()} == pytest.approx(
-            dict(result.scores[language]["nDCG@10"]), abs=1e-12
-        )
-        for query, score in result.scores[language]["RR@10"].items():
-            best = sorted(run[query], key=run[query].__getitem__, reverse=True)[:10]
-            places = [rank for rank, passage in enumerate(best, 1) if qrels[query].get(passage, 0) > 0]
-            assert score == pytest.approx(1 / places[0] if places else 0.0, abs=1e-12)
+    for language in results.read_result(saved).languages:
+        assert_language_rescored(saved, language, qrels)
+
+
+def assert_language_rescored(saved: Path, language: str, qrels: dict[str, dict[str, int]]) -> None:
+    result = results.read_result(saved)
+    with gzip.open(saved / "runs" / f"{language}.trec.gz", "rt", encoding="utf-8") as stream:
+        run = pytrec_eval.parse_run(stream)
+    for query, own in run.items():
+        ordered = sorted(own.values(), reverse=True)
+        assert ordered == [float(n) for n in range(len(own), 0, -1)], query
+    found = pytrec_eval.RelevanceEvaluator(qrels, {"ndcg_cut_10"}).evaluate(run)
+    assert {query: values["ndcg_cut_10"] for query, values in found.items()} == pytest.approx(
+        dict(result.scores[language]["nDCG@10"]), abs=1e-12
+    )
+    for query, score in result.scores[language].get("RR@10", {}).items():
+        best = sorted(run[query], key=run[query].__getitem__, reverse=True)[:10]
+        places = [rank for rank, passage in enumerate(best, 1) if qrels[query].get(passage, 0) > 0]
+        assert score == pytest.approx(1 / places[0] if places else 0.0, abs=1e-12)
 
 
 def test_compressed_runs_carry_no_time(folder: Path) -> None:
