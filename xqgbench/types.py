@@ -186,6 +186,11 @@ class TaskCard:
     expected_collections: Mapping[str, int] = field(default_factory=dict)
     about_passages: int = 0
 
+    @property
+    def file(self) -> Path:
+        """The card's own file, to name where something in it is wrong."""
+        return self.folder / f"{self.name}.toml"
+
     def passages_in(self, language: str) -> int:
         """How many passages the collection of a language must hold; 0 where unknown."""
         return self.expected_collections.get(language, 0) if self.expected_collections else self.expected_passages

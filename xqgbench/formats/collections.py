@@ -65,15 +65,15 @@ def _fields(usual: Fields, chosen: Mapping[str, Any], card: TaskCard) -> Fields:
     names = set(chosen["fields"])
     allowed = {"query_id", "query", "answers", "passage_id", "title", "text"}
     if not names <= allowed or not all(isinstance(value, str) for value in chosen["fields"].values()):
-        place = card.folder / f"{card.name}.toml"
-        raise DataError(f"setting fields = {chosen['fields']!r} must name some of {', '.join(sorted(allowed))}.", place)
+        names_allowed = ", ".join(sorted(allowed))
+        raise DataError(f"setting fields = {chosen['fields']!r} must name some of {names_allowed}.", card.file)
     return replace(usual, language=chosen["language_field"], **chosen["fields"])
 
 
 def _open(card: TaskCard, own: _Collections, chosen: Mapping[str, Any]) -> FileTask:
     if not (own.fields.language or own.file_per_language or len(card.query_languages) == 1):
         reason = f"nothing says which query is in which language: give {own.topics_key} {{language}} in their path"
-        raise DataError(f"{reason}, or name their field, language_field.", card.folder / f"{card.name}.toml")
+        raise DataError(f"{reason}, or name their field, language_field.", card.file)
     reading = Reading(
         questions=own.questions,
         passages=own.passages,

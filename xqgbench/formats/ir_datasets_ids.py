@@ -28,7 +28,7 @@ def open_task(card: TaskCard, files: Files) -> FileTask:
     sources(card, ())
     chosen = settings(card, {"id": "", "collection": ""})
     if not chosen["id"]:
-        raise DataError("format ir_datasets needs the setting 'id'.", card.folder / f"{card.name}.toml")
+        raise DataError("format ir_datasets needs the setting 'id'.", card.file)
     return FileTask(card, reading_of(chosen["id"]))
 
 

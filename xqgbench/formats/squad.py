@@ -34,8 +34,7 @@ def open_task(card: TaskCard, files: Files) -> FileTask:
     sources(card, ("questions",), ("paragraphs",))
     chosen = settings(card, {"merge": False, "generated": ""})
     if chosen["generated"] not in ("", "odd"):
-        place = card.folder / f"{card.name}.toml"
-        raise DataError(f"setting generated = '{chosen['generated']}' must be 'odd' or ''.", place)
+        raise DataError(f"setting generated = '{chosen['generated']}' must be 'odd' or ''.", card.file)
     squad = _Squad(card, files, chosen["merge"], chosen["generated"] == "odd")
     return FileTask(
         card,
@@ -71,13 +70,13 @@ class _Squad:
         key = "paragraphs" if "paragraphs" in self.files else "questions"
         return single(self.files, key, language)
 
-    def asked(self, language: str) -> Iterator[tuple[Paragraph, int, Question]]:
-        """Every question of a language that is a test, with its paragraph and position."""
+    def asked(self, language: str) -> Iterator[tuple[Paragraph, Question]]:
+        """Every question of a language that is a test, with its paragraph."""
         path = single(self.files, "questions", language)
         for paragraph in _paragraphs(path):
             for position, (id_, text, answers) in enumerate(paragraph.questions):
                 if not (self.odd and position % 2):
-                    yield paragraph, position, Question(Query(id_, text, language), answers, path, 0)
+                    yield paragraph, Question(Query(id_, text, language), answers, path, 0)
 
     def questions(self, language: str) -> Iterator[Question]:
         """The test questions; a text that recurs is the query of its first occurrence, if they are merged."""
@@ -85,7 +84,7 @@ class _Squad:
         known = {id_: (paragraph.id, own) for paragraph in _paragraphs(place) for id_, _, own in paragraph.questions}
         repairs = Repairs(place)
         first: set[str] = set()
-        for paragraph, _, question in self.asked(language):
+        for paragraph, question in self.asked(language):
             query = question.query
             if query.id not in known:
                 raise DataError(f"question '{query.id}' is not in {place.name}.", question.path)
@@ -100,9 +99,10 @@ class _Squad:
 
     def qrels(self, language: str) -> Judged:
         """A question's own paragraph is relevant, and that of every question with its text if they are merged."""
-        ids = {question.query.text: question.query.id for question in self.questions(language)}
+        merged = self.questions(language) if self.merge else ()
+        ids = {question.query.text: question.query.id for question in merged}
         qrels: dict[str, dict[str, int]] = {}
-        for paragraph, _, question in self.asked(language):
+        for paragraph, question in self.asked(language):
             id_ = ids[question.query.text] if self.merge else question.query.id
             qrels.setdefault(id_, {})[paragraph.id] = 1
         return Judged(qrels, single(self.files, "questions", language))

@@ -258,12 +258,11 @@ def settings(card: TaskCard, defaults: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         DataError: a setting that the format does not know, or of another type.
     """
-    place = card.folder / f"{card.name}.toml"
     for name, value in card.settings.items():
         if name not in defaults:
-            raise DataError(f"format {card.format} has no setting '{name}'; it has {', '.join(defaults)}.", place)
+            raise DataError(f"format {card.format} has no setting '{name}'; it has {', '.join(defaults)}.", card.file)
         if not isinstance(value, type(defaults[name])):
-            raise DataError(f"setting {name} = {value!r} must look like {defaults[name]!r}.", place)
+            raise DataError(f"setting {name} = {value!r} must look like {defaults[name]!r}.", card.file)
     return {**defaults, **card.settings}
 
 
@@ -273,9 +272,9 @@ def sources(card: TaskCard, needed: Iterable[str], optional: Iterable[str] = ())
     Raises:
         DataError: one is missing or unknown.
     """
-    place, needed, all_ = card.folder / f"{card.name}.toml", set(needed), {*needed, *optional}
+    needed, all_ = set(needed), {*needed, *optional}
     for lacking in sorted(needed - set(card.sources)):
-        raise DataError(f"format {card.format} needs the source '{lacking}'.", place)
+        raise DataError(f"format {card.format} needs the source '{lacking}'.", card.file)
     for unknown in sorted(set(card.sources) - all_):
         names = ", ".join(sorted(all_))
-        raise DataError(f"format {card.format} knows no source '{unknown}'; it has {names}.", place)
+        raise DataError(f"format {card.format} knows no source '{unknown}'; it has {names}.", card.file)
