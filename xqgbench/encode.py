@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 #: Passages per chunk: the unit of storing and of resuming.
 CHUNK = 4_096
-#: Texts given to a retriever at once; a whole number of these makes a chunk, so that batches never cross chunks.
+#: Texts given at once to a retriever that does not say how many it wants.
 BATCH = 128
 #: What a retriever without a revision is told apart by, beside its source file. The last exceeds any usual limit.
 _SHORT = ("What is the longest river in Africa?", "東京タワーはいつ建てられましたか。", "ما هي عاصمة اليمن؟", "1969")
@@ -129,9 +129,10 @@ class Encoder:
 
     def _in_batches(self, encode: Callable[[slice], Vectors], total: int, what: str) -> Vectors:
         vectors = np.empty((total, self._retriever.info.dim), dtype=np.float32)
-        for start in range(0, total, BATCH):
-            vectors[start : start + BATCH] = encode(slice(start, start + BATCH))
-            self._progress(f"encoding {what}", min(start + BATCH, total), total)
+        size = self._retriever.info.texts_per_call or BATCH
+        for start in range(0, total, size):
+            vectors[start : start + size] = encode(slice(start, start + size))
+            self._progress(f"encoding {what}", min(start + size, total), total)
         self.encoded += total
         return vectors
 
@@ -153,7 +154,8 @@ def identity(retriever: Retriever) -> Mapping[str, Any]:
         "title_join": info.title_join,
         "pooling": info.pooling,
         "libraries": versions(info.libraries),
-        "dtype": "float32",
+        "dtype": info.dtype,
+        **({"deterministic": True} if info.deterministic else {}),
     }
 
 

@@ -20,6 +20,7 @@ from xqgbench.search import search
 from xqgbench.store import default_root
 from xqgbench.types import (
     Augmentation,
+    Loading,
     Progress,
     Retriever,
     Run,
@@ -77,7 +78,7 @@ def evaluate(
     tasks_dir: Path | None = None,
     data_dir: Path | None = None,
     generated_queries: Path | Mapping[str, Path] | None = None,
-    model_path: Path | None = None,
+    loading: Loading | None = None,
     progress: Progress = silent,
     named: str | None = None,
 ) -> Evaluation:
@@ -95,8 +96,8 @@ def evaluate(
         tasks_dir: a folder of task cards that are looked at before the bundled ones.
         data_dir: a folder with copies of the task's files.
         generated_queries: a file whose generated queries take the place of the task's own, or language -> file.
-        model_path: local checkpoint folder for a name whose weights are on the hub.
-        named: how ``--model`` named the retriever, where ``model`` is the object; goes into the recorded command.
+        loading: how a checkpoint is loaded: from which folder, on which devices, in which precision ...
+        named: what the recorded command says behind ``--model``, where ``model`` is the object.
 
     Raises:
         XqgbenchError: see ``xqgbench.errors``; nothing is left half-written.
@@ -104,10 +105,10 @@ def evaluate(
     opened = tasks.open_task(task, tasks_dir, data_dir, generated_queries) if isinstance(task, str) else task
     augmentation = registry.augmentation(augment)
     chosen = check(opened, augmentation, languages, depth)
-    retriever = registry.retriever(model, model_path)
+    retriever = registry.retriever(model, loading)
     usual = {"depth": DEFAULT_DEPTH, "seed": DEFAULT_SEED}
     command = provenance.command(
-        named or (model if isinstance(model, str) else retriever.info.name),
+        named or provenance.named_model(model if isinstance(model, str) else retriever.info.name, loading),
         tasks.named(opened.card),
         augmentation.label or "none",
         () if chosen == opened.card.query_languages else chosen,

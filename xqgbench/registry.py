@@ -1,7 +1,8 @@
 """Names to objects: how a retriever, an augmentation or a task format is found.
 
 A retriever may be named in the ways that the README lists: a built-in name, an entry point in the group
-``xqgbench.retrievers``, ``path/to/file.py:Class``, ``package.module:Class``, or be the Python object itself.
+``xqgbench.retrievers``, a checkpoint folder, ``owner/name`` of the Hugging Face hub, ``path/to/file.py:Class``,
+``package.module:Class``, or be the Python object itself.
 Nothing heavy is imported until the one that is wanted is known.
 """
 
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from xqgbench.errors import InvalidParameter, UnknownName, UsageError
-from xqgbench.types import Augmentation, Files, ModelCard, Retriever, RetrieverInfo, Task, TaskCard
+from xqgbench.types import Augmentation, Files, Loading, ModelCard, Retriever, RetrieverInfo, Task, TaskCard
 
 FORMATS = {
     "xor-retrieve": "xqgbench.formats.xor_retrieve:open_task",
@@ -31,6 +32,9 @@ FORMATS = {
     "jsonl": "xqgbench.formats.collections:open_jsonl",
     "ir_datasets": "xqgbench.formats.ir_datasets_ids:open_task",
 }
+_CHECKPOINTS = "xqgbench.retrievers.checkpoints"
+#: ``owner/name``, and a revision where one is wanted.
+_HUB_ID = r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+(@[A-Za-z0-9._/-]+)?"
 AUGMENTATIONS = {"none": "xqgbench.augmentations.plain:Plain", "xqg": "xqgbench.augmentations.xqg:XQG"}
 
 
@@ -50,35 +54,58 @@ def plugins(group: str) -> dict[str, metadata.EntryPoint]:
     return {point.name: point for point in metadata.entry_points(group=f"xqgbench.{group}")}
 
 
-def retriever(spec: str | Retriever, model_path: Path | None = None) -> Retriever:
+def retriever(spec: str | Retriever, loading: Loading | None = None) -> Retriever:
     """The retriever that ``spec`` names, ready to encode (weights are loaded at the first text).
 
     Args:
-        model_path: local checkpoint folder for a built-in name whose weights are on the hub.
+        loading: how checkpoints are loaded; nothing in it applies to the retrievers that load themselves.
 
     Raises:
         UnknownName: no such name; suggests the nearest.
-        UsageError: the object named is no retriever.
+        UsageError: the object named is no retriever, or an option does not apply to it.
         MissingError: a package or the weights are missing.
     """
+    loading = loading or Loading()
     if not isinstance(spec, str):
+        _applies(loading, type(spec).__name__)
         return _conforming(spec, type(spec).__name__)
-    if model_path is not None and not model_path.is_dir():
-        raise InvalidParameter(f"--model-path {model_path} is not a folder; name the one that holds config.json.")
+    if loading.path is not None and not loading.path.is_dir():
+        raise InvalidParameter(f"--model-path {loading.path} is not a folder; name the one that holds config.json.")
     if spec in model_cards():
         card = model_cards()[spec]
-        if model_path is not None and not card.hub_id:
+        if loading.path is not None and not card.hub_id and card.extra != "models":
             raise InvalidParameter(f"model '{spec}' brings its own weights; --model-path is for models from the hub.")
-        return _conforming(import_object(card.factory)(card, model_path), spec)
-    if model_path is not None:
-        raise InvalidParameter(f"--model-path goes with a model known by name from the hub, not with '{spec}'.")
+        if not card.checkpoint:
+            _applies(loading, spec)
+        return _conforming(import_object(card.factory)(card, loading), spec)
+    if loading.path is not None:
+        raise InvalidParameter(
+            f"--model-path goes with a model known by name from the hub, not with '{spec}'; a folder that no card "
+            f"describes is named with --model."
+        )
     installed = plugins("retrievers")
-    if spec in installed:
-        return _conforming(installed[spec].load(), spec)
-    if ":" in spec:
-        return _conforming(import_object(spec), spec)
+    if spec not in installed and Path(spec).is_dir():
+        return _conforming(import_object(f"{_CHECKPOINTS}:from_folder")(Path(spec), loading), spec)
+    if spec not in installed and re.fullmatch(_HUB_ID, spec) and not spec.endswith(".py"):
+        return _conforming(import_object(f"{_CHECKPOINTS}:from_hub")(spec, loading), spec)
+    if spec in installed or ":" in spec:
+        _applies(loading, spec)
+        return _conforming(installed[spec].load() if spec in installed else import_object(spec), spec)
     hint = "'xqgbench models' lists them; your own: --model file.py:Class or --model package.module:Class."
     raise UnknownName("model", spec, [*model_cards(), *installed], hint)
+
+
+def _applies(loading: Loading, spec: str) -> None:
+    """Refuse what would be ignored.
+
+    Raises:
+        InvalidParameter: an option for checkpoints, where the retriever loads itself.
+    """
+    if loading != Loading():
+        raise InvalidParameter(
+            f"'{spec}' loads itself: --set, --dtype, --device, --deterministic and --trust-remote-code are for "
+            f"checkpoints of the Hugging Face kind. Leave them out, or set the same in the retriever."
+        )
 
 
 def augmentation(spec: str | Augmentation) -> Augmentation:

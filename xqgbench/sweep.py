@@ -25,7 +25,7 @@ from xqgbench.evaluation import DEFAULT_DEPTH, check, prepare
 from xqgbench.files import write_atomically
 from xqgbench.results import Result
 from xqgbench.significance import deal
-from xqgbench.types import Progress, Retriever, silent
+from xqgbench.types import Loading, Progress, Retriever, silent
 
 FOLDS = 5
 
@@ -164,7 +164,7 @@ def sweep(
     tasks_dir: Path | None = None,
     data_dir: Path | None = None,
     generated_queries: Path | Mapping[str, Path] | None = None,
-    model_path: Path | None = None,
+    loading: Loading | None = None,
     progress: Progress = silent,
 ) -> Sweep:
     """Evaluate an augmentation at several values of one parameter; texts are encoded once.
@@ -185,8 +185,8 @@ def sweep(
     augmentations = [registry.augmentation(spec) for spec in specs]
     for augmentation in augmentations:  # whatever is wrong with the last is found before the first is evaluated
         languages = check(opened, augmentation, None, depth)
-    retriever = registry.retriever(model, model_path)
-    named = model if isinstance(model, str) else retriever.info.name
+    retriever = registry.retriever(model, loading)
+    named = provenance.named_model(model if isinstance(model, str) else retriever.info.name, loading)
     command = provenance.command(named, tasks.named(opened.card), augment, (), _unusual(folds, seed, depth), "sweep")
     command += f" --over {parameter}={','.join(values)}"
     prepared = prepare(retriever, opened, languages, depth, command, store, progress)

@@ -21,6 +21,8 @@ from xqgbench.limits import Limits
 Vectors = npt.NDArray[np.float32]
 Similarity = Literal["dot", "cosine"]
 Domain = Literal["in-domain", "out-of-domain", "unknown"]
+#: What a model computes in; vectors leave it as float32 all the same.
+Dtype = Literal["float32", "bfloat16", "float16"]
 
 #: What long work calls as it goes on: (what is being done, how much is done, how much there is or None).
 Progress = Callable[[str, int, "int | None"], None]
@@ -260,7 +262,12 @@ class RetrieverInfo:
         pooling: how token vectors become one vector, where the retriever leaves a choice.
         trained_on: data sets in its training data; None where not public.
         libraries: distributions whose version can change a vector.
-        notes: anything else that was assumed or should be known.
+        notes: anything else that should be known.
+        assumed: what nobody said and was guessed; shown to the user before anything is encoded.
+        dtype: what the model computes in.
+        deterministic: each text is encoded alone, so that its vector depends on no other.
+        texts_per_call: how many texts it wants at once, to batch them by itself; 0 where any number will do. Not part
+            of its identity.
     """
 
     name: str
@@ -277,9 +284,13 @@ class RetrieverInfo:
     trained_on: tuple[str, ...] | None = None
     libraries: tuple[str, ...] = ()
     notes: str = ""
+    assumed: tuple[str, ...] = ()
+    dtype: Dtype = "float32"
+    deterministic: bool = False
+    texts_per_call: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("trained_on", "libraries"):
+        for name in ("trained_on", "libraries", "assumed"):
             value = getattr(self, name)
             if isinstance(value, str):  # ("squad") is a string: its comma is missing
                 raise InvalidParameter(
@@ -310,28 +321,55 @@ class Retriever(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Loading:
+    """How a retriever is loaded, beside its name.
+
+    Attributes:
+        path: local checkpoint folder for a name whose weights are on the hub.
+        settings: setting -> value, in the place of what its card or its files say (``pooling``, ``query_prompt`` ...).
+        dtype: what the model computes in.
+        device: ``cpu``, ``cuda:1``, or several, ``cuda:0,cuda:1``; empty for all GPUs, or the processor without any.
+        deterministic: encode each text alone, so that no vector depends on other texts; slower.
+        trust_remote_code: run Python code that comes with a checkpoint.
+    """
+
+    path: Path | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    dtype: Dtype = "float32"
+    device: str = ""
+    deterministic: bool = False
+    trust_remote_code: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ModelCard:
     """A retriever known by name (an entry of ``retrievers/models.toml``).
 
     Attributes:
-        factory: ``module:callable``; called with the card and a local folder or None.
+        factory: ``module:callable``; called with the card and a ``Loading``.
         extra: the extra of xqgbench that installs what it needs.
-        hub_id, hub_revision: where the weights are on the Hugging Face hub; empty if they come with a package.
+        hub_id, hub_revision: where the weights are on the Hugging Face hub; empty if they come with a package, or are
+            not public.
+        query_hub_id, query_hub_revision: the same of a second encoder, for queries; empty where one encodes both.
         size: download size, for people ("711 MB").
-        settings: what the factory needs besides (pooling, lengths, prompts ...).
+        checkpoint: whether it is one of the Hugging Face kind, which a ``Loading`` applies to.
+        settings: how a checkpoint encodes (``retrievers.settings.Settings``).
     """
 
     name: str
-    factory: str
     description: str
     languages: str
     dim: int
     similarity: Similarity
     license: str
-    extra: str
     size: str
+    extra: str = "models"
+    factory: str = "xqgbench.retrievers.checkpoints:from_card"
     hub_id: str = ""
     hub_revision: str = ""
+    query_hub_id: str = ""
+    query_hub_revision: str = ""
+    checkpoint: bool = True
     trained_on: tuple[str, ...] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 

@@ -8,15 +8,21 @@ from pathlib import Path
 
 import click
 
+from xqgbench.cli.loading_options import chosen_loading, loading_options
+
 SEED = 20230723  # comparison.DEFAULT_SEED, which is not imported here for its weight
 FOLDER = click.Path(file_okay=False, path_type=Path)
 #: Options that several commands share.
-MODEL = click.option("--model", required=True, help="Name ('xqgbench models'), file.py:Class, or package.module:Class.")
+MODEL = click.option(
+    "--model",
+    required=True,
+    help="Name ('xqgbench models'), checkpoint folder, owner/name of the Hugging Face hub, file.py:Class, or "
+    "package.module:Class.",
+)
 TASKS_DIR = click.option("--tasks-dir", type=FOLDER, help="A folder of your own task cards.")
 DATA_DIR = click.option(
     "--data-dir", type=FOLDER, help="A folder with copies of task files.  [default: $XQGBENCH_DATA, then downloads]"
 )
-MODEL_PATH = click.option("--model-path", type=FOLDER, help="Local checkpoint folder for a model from the hub.")
 STORE = click.option("--store", type=FOLDER, help="Where vectors are kept.  [default: user cache]")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 DEBUG = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
@@ -89,7 +95,7 @@ LANGUAGES = click.option(
 @TASKS_DIR
 @DATA_DIR
 @GENERATED
-@MODEL_PATH
+@loading_options
 @click.option("--output", type=FOLDER, default="results", show_default=True, help="Where results are written.")
 @STORE
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON instead of a table.")
@@ -105,7 +111,6 @@ def eval_(
     tasks_dir: Path | None,
     data_dir: Path | None,
     generated_queries: Path | dict[str, Path],
-    model_path: Path | None,
     output: Path,
     store: Path | None,
     as_json: bool,
@@ -120,17 +125,21 @@ def eval_(
     from xqgbench.cli import show
     from xqgbench.errors import Repaired
     from xqgbench.evaluation import check, evaluate
+    from xqgbench.provenance import named_model
     from xqgbench.tasks import open_task
 
     if quiet:
         warnings.simplefilter("ignore", Repaired)
 
+    loading = chosen_loading()
     # Whatever is wrong with one of several tasks is found before the first takes its hour.
     augmentation = registry.augmentation(augment)
     opened = [open_task(name, tasks_dir, data_dir, generated_queries) for name in task_names]
     for task in opened:
         check(task, augmentation, languages, depth)
-    retriever = registry.retriever(model, model_path)
+    retriever = registry.retriever(model, loading)
+    if not quiet:
+        show.assumed(retriever.info)
     found: list[tuple[Path, str]] = []
     for task in opened:
         with show.progress(hidden=quiet or as_json) as report:
@@ -143,7 +152,7 @@ def eval_(
                 seed=seed,
                 store=store,
                 progress=report,
-                named=model,
+                named=named_model(model, loading),
             )
         written = evaluation.save(output)
         found += written
@@ -177,7 +186,7 @@ def _over(context: click.Context, parameter: click.Parameter, value: str) -> tup
 @TASKS_DIR
 @DATA_DIR
 @GENERATED
-@MODEL_PATH
+@loading_options
 @click.option("--output", type=FOLDER, default="results", show_default=True, help="Where the curve is written.")
 @STORE
 @AS_JSON
@@ -192,7 +201,6 @@ def sweep(
     tasks_dir: Path | None,
     data_dir: Path | None,
     generated_queries: Path | dict[str, Path],
-    model_path: Path | None,
     output: Path,
     store: Path | None,
     as_json: bool,
@@ -218,7 +226,7 @@ def sweep(
             tasks_dir=tasks_dir,
             data_dir=data_dir,
             generated_queries=generated_queries,
-            model_path=model_path,
+            loading=chosen_loading(),
             progress=report,
         )
     path = found.save(output)

@@ -13,10 +13,10 @@ from xqgbench.cli.commands import (
     GENERATED,
     LANGUAGES,
     MODEL,
-    MODEL_PATH,
     STORE,
     TASKS_DIR,
 )
+from xqgbench.cli.loading_options import chosen_loading, loading_options
 from xqgbench.cli.task_facts import FETCH
 
 
@@ -36,7 +36,7 @@ from xqgbench.cli.task_facts import FETCH
 @TASKS_DIR
 @DATA_DIR
 @GENERATED
-@MODEL_PATH
+@loading_options
 @STORE
 @FETCH
 @AS_JSON
@@ -51,7 +51,6 @@ def plan(
     tasks_dir: Path | None,
     data_dir: Path | None,
     generated_queries: Path | dict[str, Path],
-    model_path: Path | None,
     store: Path | None,
     fetch: bool,
     as_json: bool,
@@ -69,7 +68,7 @@ def plan(
 
     augmentation = registry.augmentation(augment)
     opened = open_task(task, tasks_dir, data_dir, generated_queries, fetch=fetch)
-    retriever = registry.retriever(model, model_path)
+    retriever = registry.retriever(model, chosen_loading())
     with progress(hidden=as_json) as report:
         found = planning.plan(
             retriever, opened, augmentation, languages, depth=depth, store=store, sample=sample, progress=report

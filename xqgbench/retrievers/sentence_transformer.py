@@ -1,0 +1,65 @@
+"""Checkpoints with sentence-transformers' modules (pooling, dense layers, normalisation), run by that library."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from xqgbench.retrievers import batches, devices
+from xqgbench.retrievers.settings import Settings
+from xqgbench.types import Loading, Passage, RetrieverInfo, Vectors
+
+
+class SentenceTransformerRetriever:
+    """What modules.json makes of a text; prompts, lengths and the join of titles are ``settings``."""
+
+    def __init__(self, info: RetrieverInfo, folder: Path, settings: Settings, loading: Loading) -> None:
+        self.info = info
+        self._folder = folder
+        self._settings = settings
+        self._loading = loading
+
+    @functools.cached_property
+    def _models(self) -> list[Any]:
+        """The model, once per device."""
+        from sentence_transformers import SentenceTransformer
+        from transformers.utils.logging import disable_progress_bar
+
+        disable_progress_bar()  # of loading; the harness shows its own
+        places = devices.devices(self._loading.device)
+        model = SentenceTransformer(
+            str(self._folder),
+            local_files_only=True,
+            device=places[0],
+            trust_remote_code=self._loading.trust_remote_code,
+        )
+        devices.need_width(self._folder, self.info, model.get_sentence_embedding_dimension())
+        return devices.replicas(model.eval().to(devices.torch_dtype(self._loading.dtype)), places)
+
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
+        return self._encode([f"{self._settings.query_prompt}{text}" for text in texts], self._settings.query_length)
+
+    def encode_passages(self, passages: Sequence[Passage]) -> Vectors:
+        prompted = [f"{self._settings.passage_prompt}{p.joined(self._settings.title_join)}" for p in passages]
+        return self._encode(prompted, self._settings.passage_length)
+
+    def _encode(self, texts: Sequence[str], length: int) -> Vectors:
+        first = self._models[0]
+        first.max_seq_length = length
+        tokenise = first.preprocess if hasattr(first, "preprocess") else first.tokenize  # its name until version 5
+        deterministic = self._loading.deterministic
+        budget = devices.budget(str(first.device), self._settings.batch_tokens, deterministic=deterministic)
+        forwards = [functools.partial(_forward, model) for model in self._models]
+        with devices.one_thread_each():
+            return batches.encode(texts, tokenise, forwards, self.info.dim, budget)
+
+
+def _forward(model: Any, features: Mapping[str, Any]) -> Vectors:
+    import torch
+
+    with torch.inference_mode():
+        on_device = {name: v.to(model.device) if hasattr(v, "to") else v for name, v in features.items()}
+        vectors: Vectors = model(on_device)["sentence_embedding"].float().cpu().numpy()
+        return vectors
