@@ -13,11 +13,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import numpy as np
+import numpy.typing as npt
 
-from xqgbench.errors import RetrieverError, XqgbenchError
+from xqgbench.errors import InvalidParameter, RetrieverError, XqgbenchError
 from xqgbench.fusion import reduce_queries
 from xqgbench.provenance import versions
 from xqgbench.store import Store, text_hash
@@ -28,11 +29,12 @@ from xqgbench.types import (
     Progress,
     Retriever,
     RetrieverInfo,
+    StoreDtype,
     Task,
     Vectors,
     silent,
 )
-from xqgbench.vectors import checked
+from xqgbench.vectors import checked, halved
 
 T = TypeVar("T")
 
@@ -48,32 +50,50 @@ PROBES = (*_SHORT, " ".join(_SHORT * 80))
 class Encoder:
     """Vectors of ``task`` by ``retriever``; implements ``types.TaskVectors``.
 
+    Args:
+        store: root folder of the store.
+        store_dtype: how it keeps vectors. They are rounded to it before anything is done with them, so that a first
+            run and later ones agree to the bit.
+
+    Raises:
+        InvalidParameter: another ``store_dtype``.
+
     Attributes:
         identity: all that can change a vector; see ``identity``.
         encoded: how many texts were encoded rather than read from the store.
         seconds: time spent encoding.
     """
 
-    def __init__(self, retriever: Retriever, task: Task, store: Path, progress: Progress = silent) -> None:
+    def __init__(
+        self,
+        retriever: Retriever,
+        task: Task,
+        store: Path,
+        progress: Progress = silent,
+        store_dtype: StoreDtype = "float32",
+    ) -> None:
         self.task = task
         self.encoded = 0
         self.seconds = 0.0
         self._retriever = retriever
         self._progress = progress
-        self.identity = identity(retriever)
+        self.identity = identity(retriever, store_dtype)
+        self._half = store_dtype == "float16"
         self._store = Store(store, retriever.info.name, self.identity)
 
     def queries(self, language: str) -> Vectors:
         queries = self.task.queries(language)
         ids, texts = [query.id for query in queries], [query.text for query in queries]
-        return self._stored("queries", text_hash(texts), partial(self._encode_texts, texts, ids, "query"))
+        encode = partial(self._encode_texts, texts, ids, "query")
+        return self._stored("queries", text_hash(texts), encode, ids, "query")
 
     def passages(self, language: str) -> Iterator[Chunk]:
         total, done = self.task.card.passages_in(language) or None, 0
         for chunk in batched(self.task.passages(language), CHUNK):
             self._progress("passages", done, total)
             key = text_hash(text for passage in chunk for text in (passage.title, passage.text))
-            yield [p.id for p in chunk], self._stored("passages", key, partial(self._encode_passages, chunk))
+            ids = [passage.id for passage in chunk]
+            yield ids, self._stored("passages", key, partial(self._encode_passages, chunk), ids, "passage")
             done += len(chunk)
             self._progress("passages", done, total)
 
@@ -102,16 +122,22 @@ class Encoder:
             return reduce_queries(self._encode_texts(texts, ids, "generated query"), counts)
 
         key = text_hash(itertools.chain.from_iterable((str(len(own)), *own) for own in queries))
-        return self._stored("generated", key, reduced)
+        own = [passage.id for passage in passages]
+        return self._stored("generated", key, reduced, own, f"the generated queries in {language} of passage")
 
-    def _stored(self, role: str, key: str, encode: Callable[[], Vectors]) -> Vectors:
-        found = self._store.read(role, key)
-        if found is None:
+    def _stored(self, role: str, key: str, encode: Callable[[], Vectors], ids: Sequence[str], what: str) -> Vectors:
+        """The chunk of that key; ``ids`` and ``what`` name its rows in messages."""
+
+        def made() -> npt.NDArray[np.floating[Any]]:
             started = time.perf_counter()
-            found = encode()
+            vectors = encode()
             self.seconds += time.perf_counter() - started
-            self._store.write(role, key, found)
-        return found
+            return halved(vectors, ids, self._retriever.info, what) if self._half else vectors
+
+        found = self._store.chunk(role, key, made, partial(self._progress, "waiting for another run", 0, None))
+        vectors = np.asarray(found, dtype=np.float32)
+        vectors.flags.writeable = False  # also where float16 was widened: what is shared is not changed
+        return vectors
 
     def _encode_texts(self, texts: Sequence[str], ids: Sequence[str], what: str) -> Vectors:
         def encode(part: slice) -> Vectors:
@@ -137,11 +163,16 @@ class Encoder:
         return vectors
 
 
-def identity(retriever: Retriever) -> Mapping[str, Any]:
+def identity(retriever: Retriever, store_dtype: StoreDtype = "float32") -> Mapping[str, Any]:
     """All that can change a vector of this retriever: the key of its folder in the store.
 
     A retriever without a revision is identified by its source file and by what it does to a few fixed texts.
+
+    Raises:
+        InvalidParameter: another ``store_dtype``.
     """
+    if store_dtype not in get_args(StoreDtype):
+        raise InvalidParameter(f"the store keeps {' or '.join(get_args(StoreDtype))}, not '{store_dtype}'.")
     info = retriever.info
     revision = info.revision or f"probe:{_probe(retriever)}"
     return {
@@ -156,6 +187,7 @@ def identity(retriever: Retriever) -> Mapping[str, Any]:
         "libraries": versions(info.libraries),
         "dtype": info.dtype,
         **({"deterministic": True} if info.deterministic else {}),
+        **({} if store_dtype == "float32" else {"stored": store_dtype}),
     }
 
 

@@ -16,7 +16,8 @@
 
 Messages are one paragraph: the culprit first (file, line, id), then the reason, then the way out.
 
-``Repaired`` is no error but a warning: something odd in a data-set file that has one certain meaning.
+``Repaired`` and ``Damaged`` are no errors but warnings: something odd in a data-set file that has one certain meaning,
+and a damaged file of the vector store that is made again. What they have in common is ``Note``.
 """
 
 from __future__ import annotations
@@ -32,8 +33,16 @@ class XqgbenchError(Exception):
     exit_code = 1
 
 
-class Repaired(UserWarning):
+class Note(UserWarning):
+    """Something that was dealt with, and that the user should know of."""
+
+
+class Repaired(Note):
     """A data-set file held something odd whose meaning is certain; it was read as meant, and counted."""
+
+
+class Damaged(Note):
+    """A chunk of the vector store was not what had been written; its texts are encoded again."""
 
 
 class UsageError(XqgbenchError):

@@ -24,6 +24,7 @@ from xqgbench.types import (
     Progress,
     Retriever,
     Run,
+    StoreDtype,
     Task,
     TaskCard,
     silent,
@@ -81,6 +82,7 @@ def evaluate(
     loading: Loading | None = None,
     progress: Progress = silent,
     named: str | None = None,
+    store_dtype: StoreDtype = "float32",
 ) -> Evaluation:
     """Evaluate a retriever on a task, plain and with an augmentation; both share every vector.
 
@@ -98,6 +100,7 @@ def evaluate(
         generated_queries: a file whose generated queries take the place of the task's own, or language -> file.
         loading: how a checkpoint is loaded: from which folder, on which devices, in which precision ...
         named: what the recorded command says behind ``--model``, where ``model`` is the object.
+        store_dtype: ``float16`` halves the store; vectors are rounded to it, so that scores can change a little.
 
     Raises:
         XqgbenchError: see ``xqgbench.errors``; nothing is left half-written.
@@ -106,17 +109,18 @@ def evaluate(
     augmentation = registry.augmentation(augment)
     chosen = check(opened, augmentation, languages, depth)
     retriever = registry.retriever(model, loading)
-    usual = {"depth": DEFAULT_DEPTH, "seed": DEFAULT_SEED}
+    usual = {"depth": DEFAULT_DEPTH, "seed": DEFAULT_SEED, "store-dtype": "float32"}
+    given = {"depth": depth, "seed": seed, "store-dtype": store_dtype}
     command = provenance.command(
         named or provenance.named_model(model if isinstance(model, str) else retriever.info.name, loading),
         tasks.named(opened.card),
         augmentation.label or "none",
         () if chosen == opened.card.query_languages else chosen,
-        {name: value for name, value in {"depth": depth, "seed": seed}.items() if value != usual[name]},
+        {name: value for name, value in given.items() if value != usual[name]},
     )
     for file in filter(None, opened.card.generated_by.split(",")):
         command += f" --generated-queries {file.rpartition('#')[0]}"
-    prepared = prepare(retriever, opened, chosen, depth, command, store, progress)
+    prepared = prepare(retriever, opened, chosen, depth, command, store, progress, store_dtype)
     plain = prepared.result(registry.augmentation("none"))
     if not augmentation.label:
         return Evaluation(plain, None, {})
@@ -132,6 +136,7 @@ def prepare(
     command: str,
     store: Path | None = None,
     progress: Progress = silent,
+    store_dtype: StoreDtype = "float32",
 ) -> Prepared:
     """A retriever and a task brought together; each augmentation is then a ``result`` that shares every vector.
 
@@ -139,7 +144,7 @@ def prepare(
         languages: what ``check`` returned.
         command: goes into the results.
     """
-    encoder = Encoder(retriever, task, Path(store) if store else default_root(), progress)
+    encoder = Encoder(retriever, task, Path(store) if store else default_root(), progress, store_dtype)
     return Prepared(task, retriever, encoder, languages, scoring.clusters(task, languages), depth, command, progress)
 
 
@@ -211,7 +216,7 @@ class Prepared:
         }
         return scoring.result(
             card,
-            system="+".join(filter(None, (info.name, label))),
+            system="+".join(filter(None, (_system(info.name, identity), label))),
             measures=card.measures,
             depth=self.depth,
             scores=scores,
@@ -236,6 +241,11 @@ class Prepared:
             for language in group:
                 runs[language] = {query.id: next(rankings) for query in self.task.queries(language)}
         return {language: runs[language] for language in languages}
+
+
+def _system(name: str, identity: Mapping[str, Any]) -> str:
+    """A retriever's name; rounded vectors are another system than its own."""
+    return name if identity["dtype"] == "float32" else f"{name}-{identity['dtype']}"
 
 
 def _described(augmentation: Augmentation, card: TaskCard) -> tuple[str, Mapping[str, Any]]:

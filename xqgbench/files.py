@@ -33,7 +33,7 @@ _BEGINNINGS = {".gz": rb"\x1f\x8b\x08", ".bz2": rb"BZh[1-9]1AY&SY", ".xz": rb"\x
 _GLANCE = 0.1
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes | memoryview) -> None:
     """Write a file so that readers see the old content or the new, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
@@ -98,6 +98,19 @@ def discard(*paths: Path) -> None:
     """Delete files that may be there."""
     for path in paths:
         path.unlink(missing_ok=True)
+
+
+def discard_empty(*folders: Path) -> None:
+    """Delete folders that hold nothing; the others stay."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+def mark_used(path: Path) -> None:
+    """Set a file's time to now, where it is there and that is permitted."""
+    with contextlib.suppress(OSError):
+        os.utime(path)
 
 
 @contextlib.contextmanager

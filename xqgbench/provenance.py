@@ -80,6 +80,8 @@ def describe(
 ) -> dict[str, Any]:
     """What ``result.json`` says beside the scores of a retriever; JSON-ready."""
     retriever = {**asdict(info), "revision": identity["revision"], "identity": identity_hash(identity)}
+    if identity["dtype"] != "float32":
+        retriever["store_dtype"] = identity["dtype"]
     return described(card, retriever, augmentation, domain(info, card), "measured", command, info.libraries)
 
 

@@ -44,6 +44,7 @@ def search(queries: Vectors, chunks: Iterable[Chunk], depth: int) -> list[Rankin
             block = slice(start, start + QUERIES)
             rows, columns = _candidates(queries[block], norms[block], vectors, depth, best.floor[block])
             best.add(rows + start, pair_scores(queries[block], vectors, rows, columns), names[columns])
+        del vectors  # a mapped file is given back before the next one is asked for
     return best.rankings()
 
 

@@ -25,7 +25,7 @@ from xqgbench.evaluation import DEFAULT_DEPTH, check, prepare
 from xqgbench.files import write_atomically
 from xqgbench.results import Result
 from xqgbench.significance import deal
-from xqgbench.types import Loading, Progress, Retriever, silent
+from xqgbench.types import Loading, Progress, Retriever, StoreDtype, silent
 
 FOLDS = 5
 
@@ -166,6 +166,7 @@ def sweep(
     generated_queries: Path | Mapping[str, Path] | None = None,
     loading: Loading | None = None,
     progress: Progress = silent,
+    store_dtype: StoreDtype = "float32",
 ) -> Sweep:
     """Evaluate an augmentation at several values of one parameter; texts are encoded once.
 
@@ -189,7 +190,8 @@ def sweep(
     named = provenance.named_model(model if isinstance(model, str) else retriever.info.name, loading)
     command = provenance.command(named, tasks.named(opened.card), augment, (), _unusual(folds, seed, depth), "sweep")
     command += f" --over {parameter}={','.join(values)}"
-    prepared = prepare(retriever, opened, languages, depth, command, store, progress)
+    command += "" if store_dtype == "float32" else f" --store-dtype {store_dtype}"
+    prepared = prepare(retriever, opened, languages, depth, command, store, progress, store_dtype)
     dealt = deal_clusters(prepared.clusters, opened.card.languages, folds, seed)
     plain = prepared.result(registry.augmentation("none"))
     points: list[Result] = []

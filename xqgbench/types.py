@@ -20,6 +20,8 @@ from xqgbench.limits import Limits
 
 Vectors = npt.NDArray[np.float32]
 Similarity = Literal["dot", "cosine"]
+#: How the store keeps vectors.
+StoreDtype = Literal["float32", "float16"]
 Domain = Literal["in-domain", "out-of-domain", "unknown"]
 #: What a model computes in; vectors leave it as float32 all the same.
 Dtype = Literal["float32", "bfloat16", "float16"]
@@ -374,7 +376,8 @@ class ModelCard:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-#: A stretch of a collection: passage ids and their vectors, row for row.
+#: A stretch of a collection: passage ids and their vectors, row for row. The vectors are read-only, and may be a file
+#: mapped into memory: whoever keeps them longer than needed keeps their memory.
 Chunk = tuple[Sequence[str], Vectors]
 
 

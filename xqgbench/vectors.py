@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from xqgbench.errors import RetrieverError
 from xqgbench.types import RetrieverInfo, Vectors
@@ -64,3 +65,22 @@ def normalised(vectors: Vectors, ids: Sequence[str], info: RetrieverInfo, what: 
         )
     unit: Vectors = (vectors / norms[:, None]).astype(np.float32)
     return unit
+
+
+def halved(vectors: Vectors, ids: Sequence[str], info: RetrieverInfo, what: str) -> npt.NDArray[np.float16]:
+    """Vectors rounded to float16.
+
+    Raises:
+        RetrieverError: a vector has values too large for it, or is not zero but would be.
+    """
+    with np.errstate(over="ignore"):  # becomes infinite, which is refused below
+        half = vectors.astype(np.float16)
+    lost = ~np.isfinite(half).all(axis=1) | (vectors.any(axis=1) & ~half.any(axis=1))
+    if lost.any():
+        bad = int(np.argmax(lost))
+        raise RetrieverError(
+            f"retriever '{info.name}': the vector of {what} '{ids[bad]}' cannot be kept as float16 (its largest value "
+            f"is {np.abs(vectors[bad]).max():.6g}, and float16 holds 6e-08 to 65504). Keep float32: leave out "
+            f"--store-dtype float16."
+        )
+    return half

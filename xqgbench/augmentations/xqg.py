@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from xqgbench.errors import MissingData, UnknownName
 from xqgbench.fusion import Fusion, fuse, pool
-from xqgbench.types import Chunk, Task, TaskVectors, Vectors
+from xqgbench.types import Chunk, GeneratedChunk, Task, TaskVectors, Vectors
 
 
 class XQG:
@@ -46,9 +46,13 @@ class XQG:
     def passages(self, vectors: TaskVectors, language: str) -> Iterator[Chunk]:
         languages = self._languages(vectors.task, language)
         generated = vectors.generated(language, languages, self.fusion.per_language)
-        for (ids, base), chunk in zip(vectors.passages(language), generated, strict=True):
-            means, counts = pool(chunk.means, chunk.counts, languages)
-            yield ids, fuse(base, means, counts, self.fusion, len(languages))
+        for ids, base in vectors.passages(language):
+            yield ids, self._fused(base, next(generated), languages)
+            del base  # a mapped file is given back before the next one is asked for; zip would keep it and its mate
+
+    def _fused(self, base: Vectors, chunk: GeneratedChunk, languages: Sequence[str]) -> Vectors:
+        means, counts = pool(chunk.means, chunk.counts, languages)
+        return fuse(base, means, counts, self.fusion, len(languages))
 
     def _languages(self, task: Task, language: str) -> tuple[str, ...]:
         known = task.card.generated_languages

@@ -12,9 +12,10 @@ import click
 from xqgbench.cli.commands import eval_, leaderboard, models, sweep
 from xqgbench.cli.plan_command import plan
 from xqgbench.cli.score_command import score
+from xqgbench.cli.store_commands import store
 from xqgbench.cli.task_commands import tasks
 from xqgbench.cli.task_facts import show_, stats
-from xqgbench.errors import Repaired, XqgbenchError
+from xqgbench.errors import Note, XqgbenchError
 
 
 @click.group(
@@ -26,7 +27,7 @@ def xqgbench() -> None:
     """Evaluate dense retrievers on cross-lingual retrieval, language by language, plain and with xQG."""
 
 
-for _command in (eval_, leaderboard, models, plan, score, sweep, tasks):
+for _command in (eval_, leaderboard, models, plan, score, store, sweep, tasks):
     xqgbench.add_command(_command)
 for _command in (show_, stats):
     tasks.add_command(_command)
@@ -36,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code: 0 done, 2 wrong usage, 3 something is missing, 1 anything else."""
     words = sys.argv[1:] if arguments is None else arguments
     with warnings.catch_warnings():
-        warnings.simplefilter("default", Repaired)
+        warnings.simplefilter("default", Note)
         warnings.showwarning = _warned
         return _run(words, "--debug" in words)
 
@@ -74,8 +75,9 @@ def _warned(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """What was repaired in a data-set file, in one line; other warnings as Python writes them."""
-    _say(f"Note: {message}" if category is Repaired else warnings.formatwarning(message, category, filename, lineno))
+    """What was dealt with and should be known, in one line; other warnings as Python writes them."""
+    noted = issubclass(category, Note)
+    _say(f"Note: {message}" if noted else warnings.formatwarning(message, category, filename, lineno))
 
 
 def _say(message: str) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from xqgbench.cli.loading_options import chosen_loading, loading_options
+if TYPE_CHECKING:
+    from xqgbench.types import StoreDtype
 
 SEED = 20230723  # comparison.DEFAULT_SEED, which is not imported here for its weight
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -24,6 +27,13 @@ DATA_DIR = click.option(
     "--data-dir", type=FOLDER, help="A folder with copies of task files.  [default: $XQGBENCH_DATA, then downloads]"
 )
 STORE = click.option("--store", type=FOLDER, help="Where vectors are kept.  [default: user cache]")
+STORE_DTYPE = click.option(
+    "--store-dtype",
+    type=click.Choice(["float32", "float16"]),
+    default="float32",
+    show_default=True,
+    help="How vectors are kept. float16 takes half the room and rounds them: another system.",
+)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 DEBUG = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 
@@ -98,6 +108,7 @@ LANGUAGES = click.option(
 @loading_options
 @click.option("--output", type=FOLDER, default="results", show_default=True, help="Where results are written.")
 @STORE
+@STORE_DTYPE
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON instead of a table.")
 @click.option("--quiet", is_flag=True, help="No progress bars and no notes; only the table.")
 @DEBUG
@@ -113,6 +124,7 @@ def eval_(
     generated_queries: Path | dict[str, Path],
     output: Path,
     store: Path | None,
+    store_dtype: StoreDtype,
     as_json: bool,
     quiet: bool,
     debug: bool,
@@ -123,13 +135,13 @@ def eval_(
     """
     from xqgbench import registry
     from xqgbench.cli import show
-    from xqgbench.errors import Repaired
+    from xqgbench.errors import Note
     from xqgbench.evaluation import check, evaluate
     from xqgbench.provenance import named_model
     from xqgbench.tasks import open_task
 
     if quiet:
-        warnings.simplefilter("ignore", Repaired)
+        warnings.simplefilter("ignore", Note)
 
     loading = chosen_loading()
     # Whatever is wrong with one of several tasks is found before the first takes its hour.
@@ -153,6 +165,7 @@ def eval_(
                 store=store,
                 progress=report,
                 named=named_model(model, loading),
+                store_dtype=store_dtype,
             )
         written = evaluation.save(output)
         found += written
@@ -189,6 +202,7 @@ def _over(context: click.Context, parameter: click.Parameter, value: str) -> tup
 @loading_options
 @click.option("--output", type=FOLDER, default="results", show_default=True, help="Where the curve is written.")
 @STORE
+@STORE_DTYPE
 @AS_JSON
 @DEBUG
 def sweep(
@@ -203,6 +217,7 @@ def sweep(
     generated_queries: Path | dict[str, Path],
     output: Path,
     store: Path | None,
+    store_dtype: StoreDtype,
     as_json: bool,
     debug: bool,
 ) -> None:
@@ -228,6 +243,7 @@ def sweep(
             generated_queries=generated_queries,
             loading=chosen_loading(),
             progress=report,
+            store_dtype=store_dtype,
         )
     path = found.save(output)
     show.sweep(found, path, as_json)

@@ -109,13 +109,15 @@ class FileTask:
         return Judgements(qrels, answers)
 
     def passages(self, language: str) -> Iterator[Passage]:
+        if self.collection(language) in self._absent:  # read whole before, and found sound
+            yield from (passage for _, _, passage in self._reading.passages(language))
+            return
         ids = array("q")
         append = ids.append
         for _, _, passage in self._reading.passages(language):
             append(hash(passage.id))  # eight bytes a passage, where a set of all ids would take a hundred
             yield passage
-        if self.collection(language) not in self._absent:
-            self._sound(language, ids)
+        self._sound(language, ids)
 
     def generated_queries(self, language: str) -> Iterator[Mapping[str, Sequence[str]]]:
         if self._reading.generated is None:
@@ -194,9 +196,11 @@ class FileTask:
 
     def _sound(self, language: str, ids: array[int]) -> None:
         """Whether a collection that was read to its end has distinct ids and as many as expected."""
-        hashes = np.sort(np.frombuffer(ids, dtype=np.int64)) if ids else np.zeros(0, np.int64)
-        if (hashes[1:] == hashes[:-1]).any():
-            self._refuse_repeated(language, set(hashes[1:][hashes[1:] == hashes[:-1]].tolist()))
+        hashes = np.frombuffer(ids, dtype=np.int64)
+        hashes.sort()  # in place: a copy would double the memory
+        repeated = np.flatnonzero(hashes[1:] == hashes[:-1])
+        if len(repeated):
+            self._refuse_repeated(language, set(hashes[repeated].tolist()))
         expected = self.card.passages_in(language)
         if not len(ids) or (expected and len(ids) != expected):
             raise DataError(
