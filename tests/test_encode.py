@@ -20,9 +20,11 @@ from tests.conftest import PASSAGES, QUESTIONS, ROOT, Bigrams, TaskWriter, jsonl
 from tests.test_files import contents
 from xqgbench import encode, evaluate
 from xqgbench.encode import Encoder, batched, identity
-from xqgbench.errors import RetrieverError
+from xqgbench.errors import InvalidParameter, RetrieverError
 from xqgbench.formats.xor_retrieve import open_task as open_xor_retrieve
+from xqgbench.registry import augmentation
 from xqgbench.registry import retriever as retriever_of
+from xqgbench.search import search
 from xqgbench.sources import CardFiles
 from xqgbench.store import Store
 from xqgbench.tasks import open_task
@@ -586,3 +588,108 @@ def test_nothing_is_encoded_before_it_is_asked_for(task: Task, store: Path) -> N
     assert retriever.sizes == []
     next(stream)
     assert retriever.sizes == [4]
+
+
+# float16 in the store
+
+
+def test_float16_vectors_are_rounded_in_the_run_that_encodes_as_in_those_that_read(task: Task, store: Path) -> None:
+    exact = everything(Encoder(Recorder(), task, store))
+    first = everything(Encoder(Recorder(), task, store, store_dtype="float16"))
+    reader = Recorder()
+    again = everything(Encoder(reader, task, store, store_dtype="float16"))
+    assert again == first != exact
+    assert reader.sizes == []
+    for role in ("fi", "passages"):
+        whole, rounded = (
+            np.frombuffer(found[role] if role == "fi" else found[role][0][1], np.float32) for found in (exact, first)
+        )
+        assert rounded.tobytes() == whole.astype(np.float16).astype(np.float32).tobytes()
+
+
+def test_float16_is_another_identity_and_half_the_bytes(task: Task, store: Path) -> None:
+    for dtype in ("float32", "float16"):
+        everything(Encoder(Recorder(), task, store, store_dtype=dtype))  # type: ignore[arg-type]
+    kept = {
+        dtype: sum(np.load(path).nbytes for path in store.rglob("*.npy") if np.load(path).dtype == dtype)
+        for dtype in ("float32", "float16")
+    }
+    assert kept["float32"] == 2 * kept["float16"] > 0
+    assert len(list(store.glob("bigrams-*"))) == 2
+
+
+@pytest.mark.parametrize("dtype", ["float64", "half", "", None])
+def test_other_types_are_refused(task: Task, store: Path, dtype: Any) -> None:
+    with pytest.raises(InvalidParameter, match="float32 or float16, not"):
+        Encoder(Recorder(), task, store, store_dtype=dtype)
+
+
+@pytest.mark.parametrize(("role", "named"), [("passages", "passage 'p2'"), ("queries", "query 'fi-2'")])
+def test_what_float16_cannot_hold_names_the_text_and_stores_nothing(
+    task: Task, store: Path, role: str, named: str
+) -> None:
+    class Huge(Recorder):
+        def _encode(self, texts: Sequence[str]) -> Vectors:
+            large = [text.startswith(("Tone", "Mitä")) for text in texts]
+            return super()._encode(texts) * np.where(large, np.float32(70_000), np.float32(1))[:, None]
+
+    encoder = Encoder(Huge(similarity="dot"), task, store, store_dtype="float16")
+    with pytest.raises(RetrieverError, match=f"the vector of {named} cannot be kept as float16"):
+        list(encoder.passages("fi") if role == "passages" else encoder.queries("fi"))
+    assert contents(store) == {}
+
+
+def test_an_evaluation_with_float16_is_a_system_of_its_own_that_comes_out_the_same_again(
+    write_task: TaskWriter, tmp_path: Path
+) -> None:
+    folder = write_task()
+    exact = evaluate(Recorder(), "small", "xqg", tasks_dir=folder)
+    first, again = (evaluate(Recorder(), "small", "xqg", tasks_dir=folder, store_dtype="float16") for _ in range(2))
+    assert first.augmented is not None
+    assert again.augmented is not None
+    assert first.augmented.system == "bigrams-float16+xqg"
+    assert first.plain.details["retriever"]["store_dtype"] == "float16"
+    assert first.plain.details["provenance"]["command"].endswith(" --store-dtype float16")
+    assert first.plain.signature == again.plain.signature != exact.plain.signature
+    for one, other in ((first.plain, again.plain), (first.augmented, again.augmented)):
+        assert one.scores == other.scores
+        for language in ("fi", "ja"):
+            for query, ranking in one.runs[language].items():
+                assert ranking.scores.tobytes() == other.runs[language][query].scores.tobytes()
+
+
+# What is handed out
+
+
+@pytest.mark.parametrize("store_dtype", ["float32", "float16"])
+def test_vectors_are_read_only_whether_they_were_encoded_or_read(task: Task, store: Path, store_dtype: Any) -> None:
+    for _ in range(2):
+        encoder = Encoder(Recorder(), task, store, store_dtype=store_dtype)
+        (chunk,) = encoder.generated("fi", ("fi",), 2)
+        ((_, passages),) = encoder.passages("fi")
+        for vectors in (encoder.queries("fi"), passages, chunk.means["fi"]):
+            with pytest.raises(ValueError, match="read-only"):
+                vectors[0, 0] = 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs a system that lists what is mapped")
+@pytest.mark.parametrize("augment", ["none", "xqg"])
+def test_a_search_maps_one_stretch_of_the_collection_at_a_time(
+    task: Task, store: Path, monkeypatch: pytest.MonkeyPatch, augment: str
+) -> None:
+    """Looked at each time that the next chunk is about to be read: nothing of the one before is mapped any more."""
+    monkeypatch.setattr(encode, "CHUNK", 1)
+    everything(Encoder(Recorder(), task, store))
+    encoder, mapped = Encoder(Recorder(), task, store), []
+    original = Store.chunk
+
+    def noted(*arguments: Any) -> Any:
+        if arguments[1] == "passages":
+            lines = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
+            mapped.append([line for line in lines if line.endswith(".npy") and str(store) in line])
+        return original(*arguments)
+
+    queries = np.array(encoder.queries("fi"))
+    monkeypatch.setattr(Store, "chunk", noted)
+    search(queries, augmentation(augment).passages(encoder, "fi"), 2)
+    assert mapped == [[]] * 4

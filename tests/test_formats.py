@@ -20,6 +20,7 @@ from xqgbench import tasks
 from xqgbench.errors import DataError, UnknownName
 from xqgbench.formats import jsonl as lines
 from xqgbench.formats import records, trec
+from xqgbench.formats import task as task_module
 from xqgbench.formats.records import Fields
 from xqgbench.formats.task import FileTask
 from xqgbench.formats.xor_retrieve import open_task as open_xor_retrieve
@@ -395,6 +396,29 @@ def test_a_passage_id_that_recurs_is_refused_with_both_lines(write_task: TaskWri
     task = opened(write_task, passages=jsonl([*PASSAGES, PASSAGES[1]]))
     with pytest.raises(DataError, match=r"passages\.jsonl:5: passage id 'p1' stands on line 2 already"):
         list(task.passages("fi"))
+
+
+def test_two_ids_of_one_hash_are_no_repetition(write_task: TaskWriter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every id gets the same eight bytes, or one of two; the ids themselves then decide."""
+    for forced in (lambda _: 7, lambda id_: int(id_[1:]) % 2):
+        monkeypatch.setattr(task_module, "hash", forced, raising=False)
+        assert [passage.id for passage in opened(write_task).passages("fi")] == ["p0", "p1", "p2", "p3"]
+
+
+def test_an_id_that_is_repeated_among_others_of_its_hash_is_named(
+    write_task: TaskWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(task_module, "hash", lambda _: 7, raising=False)
+    task = opened(write_task, passages=jsonl([*PASSAGES, PASSAGES[2]]), qrels="")
+    with pytest.raises(DataError, match=r"passages\.jsonl:5: passage id 'p2' stands on line 3 already"):
+        list(task.passages("fi"))
+
+
+def test_a_collection_found_sound_is_not_checked_again(write_task: TaskWriter, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = opened(write_task)
+    task.judgements("fi")  # reads it whole
+    monkeypatch.setattr(task_module, "hash", None, raising=False)
+    assert len(list(task.passages("fi"))) == 4
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ import functools
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tests.conftest import PASSAGES, QUESTIONS
-from xqgbench import registry
+from tests.conftest import PASSAGES, QUESTIONS, TaskWriter
+from xqgbench import evaluate, registry
 from xqgbench.encode import identity
 from xqgbench.errors import InvalidParameter, MissingWeights, UnknownName
 from xqgbench.retrievers.checkpoints import from_card
+from xqgbench.store.upkeep import shelves
 from xqgbench.types import Loading, ModelCard, Passage, Retriever, RetrieverInfo
 
 TEXTS = [
@@ -555,3 +557,68 @@ def test_an_info_can_be_written_as_json(folder: Path) -> None:
     infos: Sequence[RetrieverInfo] = [registry.retriever(name).info for name in NAMES]
     for info in (*infos, opened(card(), folder).info):
         assert json.loads(json.dumps(asdict(info)))["name"] == info.name
+
+
+# A checkpoint that is changed where it lies is never taken for the old one
+
+
+def stored(folder: Path, tasks_dir: Path, **settings: Any) -> tuple[set[str], int, dict[str, Any]]:
+    """Folders of the store that an evaluation leaves, how many texts it encoded, and its rankings."""
+    store = tasks_dir.parent / "vectors"
+    found = evaluate(opened(card(**settings), folder), "small", tasks_dir=tasks_dir, store=store).plain
+    runs = {
+        (language, query): (ranking.passage_ids, ranking.scores.tobytes())
+        for language, run in found.runs.items()
+        for query, ranking in run.items()
+    }
+    return {shelf.folder.name for shelf in shelves(store)}, found.details["timings"]["texts_encoded"], runs
+
+
+def weights_changed(folder: Path) -> None:
+    """By one step of training, say; a file of the very same size and name."""
+    from safetensors.numpy import load_file, save_file
+
+    path = folder / "model.safetensors"
+    size, tensors = path.stat().st_size, load_file(path)
+    tensors["embeddings.word_embeddings.weight"] = tensors["embeddings.word_embeddings.weight"] * np.float32(1.25)
+    save_file(tensors, path, metadata={"format": "pt"})
+    assert path.stat().st_size == size
+
+
+def tokenizer_changed(folder: Path) -> None:
+    path = folder / "tokenizer.json"
+    text = path.read_text(encoding="utf-8")
+    assert '"lowercase": false' in text
+    path.write_text(text.replace('"lowercase": false', '"lowercase": true'), encoding="utf-8")
+
+
+@pytest.mark.parametrize("change", [weights_changed, tokenizer_changed])
+def test_a_checkpoint_changed_in_place_is_encoded_anew_and_the_old_one_is_found_again(
+    folder: Path, write_task: TaskWriter, change: Callable[[Path], None]
+) -> None:
+    tasks_dir, old = write_task(), folder.parent / "old"
+    shutil.copytree(folder, old)
+    folders, encoded, runs = stored(folder, tasks_dir)
+    assert (len(folders), encoded) == (1, 8)
+    assert stored(folder, tasks_dir) == (folders, 0, runs)
+    change(folder)
+    changed_folders, encoded, changed = stored(folder, tasks_dir)
+    assert (len(changed_folders), encoded) == (2, 8)
+    assert changed != runs
+    shutil.rmtree(folder)
+    shutil.copytree(old, folder)
+    assert stored(folder, tasks_dir) == (changed_folders, 0, runs)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"pooling": "mean"}, {"query_length": 5}, {"passage_length": 12}, {"title_join": " - "}, {"query_prompt": "q: "}], ids=str
+)
+def test_other_settings_of_one_checkpoint_are_never_mixed_up(
+    folder: Path, write_task: TaskWriter, settings: dict[str, Any]
+) -> None:
+    tasks_dir = write_task()
+    _, _, runs = stored(folder, tasks_dir)
+    folders, encoded, other = stored(folder, tasks_dir, **settings)
+    assert (len(folders), encoded) == (2, 8)
+    assert other != runs
+    assert stored(folder, tasks_dir) == (folders, 0, runs)

@@ -8,7 +8,11 @@ import io
 import itertools
 import json
 import shutil
+import subprocess
+import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +23,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from tests.conftest import ROOT
 from tests.test_files import contents, room_for
-from xqgbench.errors import StoreError
+from xqgbench.errors import Damaged, StoreError
 from xqgbench.store import Store, default_root, text_hash
 
 IDENTITY: dict[str, Any] = {"name": "mine", "revision": "1", "prompts": ["query: ", "passage: "], "lengths": [32, None]}
@@ -163,6 +168,119 @@ def test_a_damaged_chunk_can_be_written_again(store: Store) -> None:
     assert same(store.read("passages", "key"), VECTORS)
 
 
+def test_a_chunk_is_mapped_from_its_file_and_read_only(store: Store) -> None:
+    store.write("passages", "key", VECTORS)
+    found = store.read("passages", "key")
+    assert found is not None
+    assert isinstance(found.base, np.memmap)
+    assert Path(str(found.base.filename)) == store.folder / "passages" / "key.npy"
+    with pytest.raises(ValueError, match="read-only"):
+        found[0, 0] = 1
+    assert same(store.read("passages", "key"), VECTORS)
+
+
+def test_float16_vectors_come_back_bit_for_bit(store: Store) -> None:
+    store.write("passages", "key", VECTORS.astype(np.float16))
+    assert same(store.read("passages", "key"), VECTORS.astype(np.float16))
+
+
+# A chunk that is made where there is none
+
+
+def never() -> npt.NDArray[np.float32]:
+    raise AssertionError("it is there already")
+
+
+def test_a_chunk_is_made_once_and_then_found(store: Store) -> None:
+    for make in (VECTORS.copy, never):
+        found = store.chunk("passages", "key", make)
+        assert same(found, VECTORS)
+        assert not found.flags.writeable
+    assert not list((store.folder.parent / ".locks").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:-1]), "the 175 bytes of this chunk are not those"),
+        (lambda path: path.unlink(), "this chunk is gone, while its record is there"),
+        (lambda path: path.with_suffix(".json").write_bytes(b"{"), "the record beside this chunk cannot be read"),
+    ],
+)
+def test_a_damaged_chunk_is_named_with_the_reason_and_made_again(
+    store: Store, spoil: Callable[[Path], object], reason: str
+) -> None:
+    store.write("passages", "key", VECTORS)
+    path = store.folder / "passages" / "key.npy"
+    spoil(path)
+    with pytest.warns(Damaged, match=rf"{path}: {reason}.*encoded again"):
+        assert same(store.chunk("passages", "key", VECTORS.copy), VECTORS)
+    assert same(store.chunk("passages", "key", never), VECTORS)
+
+
+def test_what_a_killed_run_left_unfinished_is_no_damage(store: Store, recwarn: pytest.WarningsRecorder) -> None:
+    store.write("passages", "key", VECTORS)
+    (store.folder / "passages" / "key.json").unlink()
+    assert same(store.chunk("passages", "key", VECTORS.copy), VECTORS)
+    assert not recwarn.list
+
+
+def test_while_one_makes_a_chunk_others_wait_for_it_and_take_it(store: Store) -> None:
+    begun, waited = threading.Event(), threading.Event()
+
+    def slowly() -> npt.NDArray[np.float32]:
+        begun.set()
+        assert waited.wait(10)
+        return VECTORS.copy()
+
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(store.chunk, "passages", "key", slowly)
+        assert begun.wait(10)
+        second = pool.submit(store.chunk, "passages", "key", never, waited.set)
+        assert same(first.result(10), VECTORS)
+        assert same(second.result(10), VECTORS)
+
+
+def test_another_chunk_is_not_waited_for(store: Store) -> None:
+    def within() -> npt.NDArray[np.float32]:
+        assert same(store.chunk("passages", "other", (VECTORS * 2).copy, never), VECTORS * 2)
+        return VECTORS.copy()
+
+    assert same(store.chunk("passages", "key", within), VECTORS)
+
+
+def test_one_that_fails_to_make_a_chunk_leaves_it_to_others(store: Store) -> None:
+    def fails() -> npt.NDArray[np.float32]:
+        raise OSError("the retriever's own trouble")
+
+    with pytest.raises(OSError, match="own trouble"):
+        store.chunk("passages", "key", fails)
+    assert same(store.chunk("passages", "key", VECTORS.copy), VECTORS)
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="needs unshare, to mount a folder read-only")
+def test_a_store_that_may_not_be_written_can_be_read(store: Store, tmp_path: Path) -> None:
+    """A real mount: permissions do not bind every user."""
+    store.write("passages", "key", VECTORS)
+    root = store.folder.parent
+    code = (
+        "import sys; from pathlib import Path; from tests.test_store import IDENTITY, VECTORS, never, same\n"
+        "from xqgbench.store import Store; from xqgbench.errors import StoreError\n"
+        "store = Store(Path(sys.argv[1]), 'mine', IDENTITY)\n"
+        "assert same(store.chunk('passages', 'key', never), VECTORS)\n"
+        "try: store.chunk('passages', 'other', never)\n"  # not made in vain, where it cannot be kept
+        "except StoreError as error: print(error)"
+    )
+    mount = f"mount --bind '{root}' '{root}' && mount -o remount,bind,ro '{root}'"
+    words = ["unshare", "--map-root-user", "--mount", "sh", "-ec"]
+    if subprocess.run([*words, mount], capture_output=True, check=False).returncode:
+        pytest.skip("this system does not let a test mount a folder")
+    run = [*words, f'{mount}; exec "$@"', "sh", sys.executable, "-c", code, str(root)]
+    outcome = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "Read-only file system" in outcome.stdout, outcome.stderr
+    assert "--store DIR" in outcome.stdout
+
+
 # No pickle
 
 
@@ -218,9 +336,16 @@ def test_a_file_that_cannot_be_read_says_how_to_name_another_place(store: Store)
 
 
 def test_a_full_disk_is_a_store_error_and_leaves_no_chunk(store: Store) -> None:
-    with room_for(1 << 14), pytest.raises(StoreError, match="cannot use"):
+    with room_for(1 << 14), pytest.raises(StoreError, match=r"cannot use .*Make room .*store ls.*--store DIR"):
         store.write("passages", "key", np.ones((1 << 10, 8), np.float32))
     assert store.read("passages", "key") is None
+    assert set(contents(store.folder)) == {"retriever.json"}
+
+
+def test_an_array_whose_record_cannot_be_written_is_not_kept(store: Store) -> None:
+    (store.folder / "passages" / "key.json").mkdir(parents=True)
+    with pytest.raises(StoreError, match="cannot use"):
+        store.write("passages", "key", VECTORS)
     assert set(contents(store.folder)) == {"retriever.json"}
 
 

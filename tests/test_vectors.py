@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from xqgbench.errors import RetrieverError
 from xqgbench.types import RetrieverInfo, Vectors
-from xqgbench.vectors import checked
+from xqgbench.vectors import checked, halved
 
 DOT = RetrieverInfo(name="my-model", dim=2, similarity="dot")
 COSINE = RetrieverInfo(name="my-model", dim=2, similarity="cosine")
@@ -216,3 +216,33 @@ def test_an_array_passes_if_and_only_if_its_shape_is_the_promised_one(
     else:
         with pytest.raises(RetrieverError, match="'any' returned"):
             checked(np.ones((rows, dim)), ids, info, "query")
+
+
+# float16
+
+
+@given(hnp.arrays(np.float32, (3, 4), elements=st.floats(-65_000, 65_000, width=32)))
+def test_rounding_to_float16_is_numpys_and_changes_each_value_by_half_a_unit_at_most(vectors: Any) -> None:
+    lost = vectors.any(axis=1) & ~vectors.astype(np.float16).any(axis=1)
+    if lost.any():
+        return  # refused, see below
+    half = halved(vectors, ["a", "b", "c"], DOT, "passage")
+    assert half.dtype == np.float16
+    assert half.tobytes() == vectors.astype(np.float16).tobytes()
+    assert (np.abs(half.astype(np.float64) - vectors) <= np.maximum(np.abs(vectors) * 2.0**-11, 2.0**-25)).all()
+
+
+@pytest.mark.parametrize(("value", "shown"), [(65_520.0, "65520"), (-1e6, "1e\\+06"), (1e-9, "1e-09")])
+def test_what_float16_cannot_hold_is_refused_by_name(value: float, shown: str) -> None:
+    """65,520 is the least number that rounds to infinity; 1e-9 would become zero, and with it the whole vector."""
+    vectors = np.ones((3, 4), np.float32)
+    vectors[1] = [0, value, 0, 0]
+    said = f"the vector of passage 'b' cannot be kept as float16 .*value is {shown}, .*leave out --store-dtype"
+    with pytest.raises(RetrieverError, match=said):
+        halved(vectors, ["a", "b", "c"], DOT, "passage")
+
+
+def test_zero_vectors_and_the_largest_value_of_float16_are_kept() -> None:
+    vectors = np.array([[0, 0], [65_504, -65_504], [65_519, 6e-8]], np.float32)
+    expected = np.array([[0, 0], [65_504, -65_504], [65_504, 6e-8]], np.float16)
+    assert halved(vectors, ["a", "b", "c"], DOT, "passage").tobytes() == expected.tobytes()

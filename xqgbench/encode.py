@@ -101,15 +101,27 @@ class Encoder:
         aligned = zip(self.task.passages(language), self.task.generated_queries(language), strict=True)
         total, done = self.task.card.passages_in(language) * len(languages) or None, 0
         for chunk in batched(aligned, CHUNK):
-            means, counts = {}, {}
-            for wanted in languages:
-                self._progress("generated queries", done, total)
-                queries = [list(generated.get(wanted, ()))[:per_language] for _, generated in chunk]
-                counts[wanted] = np.array([len(q) for q in queries], dtype=np.int64)
-                means[wanted] = self._means([p for p, _ in chunk], queries, wanted)
-                done += len(chunk)
+            # No name here holds what is handed out: mapped files are given back before the next ones are asked for.
+            yield self._reduced(chunk, languages, per_language, done, total)
+            done += len(chunk) * len(languages)
+
+    def _reduced(
+        self,
+        chunk: Sequence[tuple[Passage, Mapping[str, Sequence[str]]]],
+        languages: Sequence[str],
+        per_language: int,
+        done: int,
+        total: int | None,
+    ) -> GeneratedChunk:
+        means, counts = {}, {}
+        for wanted in languages:
             self._progress("generated queries", done, total)
-            yield GeneratedChunk(means, counts)
+            queries = [list(generated.get(wanted, ()))[:per_language] for _, generated in chunk]
+            counts[wanted] = np.array([len(q) for q in queries], dtype=np.int64)
+            means[wanted] = self._means([p for p, _ in chunk], queries, wanted)
+            done += len(chunk)
+        self._progress("generated queries", done, total)
+        return GeneratedChunk(means, counts)
 
     def _means(self, passages: Sequence[Passage], queries: Sequence[Sequence[str]], language: str) -> Vectors:
         texts = [text for own in queries for text in own]

@@ -124,7 +124,7 @@ class Store:
                     write_atomically(path, content)
                     write_atomically(path.with_suffix(".json"), json.dumps(record).encode())
                 except OSError:
-                    discard(path.with_suffix(".json"), path)  # half a chunk only takes room
+                    discard(path)  # without a record it only takes room
                     raise
         except OSError as error:
             raise _unusable(path, error) from None
