@@ -134,6 +134,9 @@ def test_the_command_prints_and_writes_the_curve(
     assert main([*words, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["points"] == kept["points"]
     assert main([*words[:-6], "--over", "alpha", "--folds", "2"]) == 2
+    assert main([*words, "--store-dtype", "float16"]) == 0
+    halved = path.with_name("bigrams-float16+xqg@alpha=0,0.5@folds=2.json")
+    assert json.loads(halved.read_text(encoding="utf-8"))["signature"] != kept["signature"]
 
 
 def test_the_same_curve_is_left_as_it_is_and_another_one_replaced(write_task: TaskWriter, tmp_path: Path) -> None:

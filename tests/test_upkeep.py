@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 
 from tests.test_files import contents
 from xqgbench.cli import main
+from xqgbench.cli.store_commands import store as store_group
 from xqgbench.files import locked
 from xqgbench.store import Store, text_hash
 from xqgbench.store.chunks import lock_of
@@ -50,6 +53,21 @@ def run(root: Path, capsys: pytest.CaptureFixture[str]) -> Run:
 def aged(folder: Path, days: float) -> None:
     for path in folder.rglob("*"):
         os.utime(path, (time.time() - days * 86_400,) * 2)
+
+
+@pytest.mark.parametrize("command", sorted(store_group.commands))
+def test_the_help_of_every_command_shows_an_example_that_it_accepts(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["store", command, "--help"]) == 0
+    example = re.search(r"Example:\n\s+xqgbench store (.+)", capsys.readouterr().out)
+    assert example is not None
+    name, *words = example[1].split()
+    assert name == command
+    store_group.commands[command].make_context(name, words)
+    options = [option for option in store_group.commands[command].params if isinstance(option, click.Option)]
+    assert options
+    assert all(option.help for option in options)
 
 
 # path, ls

@@ -75,7 +75,7 @@ def verify(context: click.Context, name: str, store: Path | None, debug: bool) -
     "--older-than",
     type=click.IntRange(min=0),
     metavar="DAYS",
-    help="Vectors not used for that long; with --model, its.",
+    help="Vectors not used for that long; with --model, of that retriever alone.",
 )
 @click.option("--yes", is_flag=True, help="Delete. Without it, only show what would be deleted.")
 @STORE
