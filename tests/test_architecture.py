@@ -19,6 +19,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("cards", "sources", "generated"),
     ("tasks", "store", "results", "elsewhere", "inventory"),
     ("encode", "comparison", "validation", "download", "scoring", "submitted", "census"),
+    ("precomputed",),
     ("evaluation", "leaderboard", "scored_runs"),
     ("sweep", "pooling", "rescoring", "planning"),
     ("cli",),

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from xqgbench.errors import InvalidParameter, RetrieverError, XqgbenchError
 from xqgbench.fusion import reduce_queries
 from xqgbench.provenance import versions
-from xqgbench.store import Store, text_hash
+from xqgbench.store import Store, default_root, text_hash
 from xqgbench.types import (
     Chunk,
     GeneratedChunk,
@@ -51,7 +51,7 @@ class Encoder:
     """Vectors of ``task`` by ``retriever``; implements ``types.TaskVectors``.
 
     Args:
-        store: root folder of the store.
+        store: root folder of the store; None for the usual one.
         store_dtype: how it keeps vectors. They are rounded to it before anything is done with them, so that a first
             run and later ones agree to the bit.
 
@@ -59,16 +59,20 @@ class Encoder:
         InvalidParameter: another ``store_dtype``.
 
     Attributes:
+        info: what is known of the retriever.
         identity: all that can change a vector; see ``identity``.
         encoded: how many texts were encoded rather than read from the store.
         seconds: time spent encoding.
+        source: what results say of how their scores came about.
     """
+
+    source = "measured"
 
     def __init__(
         self,
         retriever: Retriever,
         task: Task,
-        store: Path,
+        store: Path | None,
         progress: Progress = silent,
         store_dtype: StoreDtype = "float32",
     ) -> None:
@@ -77,9 +81,10 @@ class Encoder:
         self.seconds = 0.0
         self._retriever = retriever
         self._progress = progress
+        self.info = retriever.info
         self.identity = identity(retriever, store_dtype)
         self._half = store_dtype == "float16"
-        self._store = Store(store, retriever.info.name, self.identity)
+        self._store = Store(Path(store) if store else default_root(), retriever.info.name, self.identity)
 
     def queries(self, language: str) -> Vectors:
         queries = self.task.queries(language)
@@ -125,9 +130,7 @@ class Encoder:
 
     def _means(self, passages: Sequence[Passage], queries: Sequence[Sequence[str]], language: str) -> Vectors:
         texts = [text for own in queries for text in own]
-        ids = [
-            f"{p.id}/{language}/{i}" for p, own in zip(passages, queries, strict=True) for i in range(1, len(own) + 1)
-        ]
+        ids = [id_ for p, own in zip(passages, queries, strict=True) for id_ in generated_ids(p.id, language, len(own))]
         counts = np.array([len(own) for own in queries], dtype=np.int64)
 
         def reduced() -> Vectors:
@@ -235,6 +238,11 @@ def called(
             f"{type(error).__name__}: {error}. --debug shows where."
         ) from error
     return checked(output, ids, info, what)
+
+
+def generated_ids(passage: str, language: str, count: int) -> list[str]:
+    """What the generated queries of a passage in a language are called."""
+    return [f"{passage}/{language}/{number}" for number in range(1, count + 1)]
 
 
 def batched(items: Iterator[T], size: int) -> Iterator[list[T]]:

@@ -161,3 +161,15 @@ def generated_records(path: Path) -> Iterator[tuple[int, str, Mapping[str, Seque
         id_ = jsonl.identifier(record, "docid", path, line, repairs)
         yield line, id_, generated_of(record, "docid", path, line)
     repairs.tell()
+
+
+def ids(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and id of every row of an array: ``id`` of JSON lines, or a text file with one in each line."""
+    repairs = Repairs(path)
+    if path.suffix == ".jsonl":
+        for line, record in jsonl.records(path):
+            yield line, jsonl.identifier(record, "id", path, line, repairs)
+    else:
+        for line, raw in jsonl.lines(path):
+            yield line, repairs.identifier(jsonl.decoded(raw, path, line), line)
+    repairs.tell()
