@@ -611,7 +611,9 @@ def test_a_checkpoint_changed_in_place_is_encoded_anew_and_the_old_one_is_found_
 
 
 @pytest.mark.parametrize(
-    "settings", [{"pooling": "mean"}, {"query_length": 5}, {"passage_length": 12}, {"title_join": " - "}, {"query_prompt": "q: "}], ids=str
+    "settings",
+    [{"pooling": "mean"}, {"query_length": 5}, {"passage_length": 12}, {"title_join": " - "}, {"query_prompt": "q: "}],
+    ids=str,
 )
 def test_other_settings_of_one_checkpoint_are_never_mixed_up(
     folder: Path, write_task: TaskWriter, settings: dict[str, Any]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,10 +15,10 @@ from xqgbench import measures as known_measures
 from xqgbench import provenance, registry, results, scoring, tasks
 from xqgbench.comparison import DEFAULT_SEED, Comparison, compare
 from xqgbench.encode import Encoder
-from xqgbench.errors import UnknownName
+from xqgbench.errors import UnknownName, UsageError
+from xqgbench.precomputed import Precomputed
 from xqgbench.results import Result
 from xqgbench.search import search
-from xqgbench.store import default_root
 from xqgbench.types import (
     Augmentation,
     Loading,
@@ -31,6 +32,8 @@ from xqgbench.types import (
 )
 
 DEFAULT_DEPTH = 100
+#: What gives the vectors of a task: a retriever, or a folder of those that were made elsewhere.
+Provider = Encoder | Precomputed
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class Evaluation:
 
 
 def evaluate(
-    model: str | Retriever,
+    model: str | Retriever | None = None,
     task: str | Task = tasks.DEFAULT_TASK,
     augment: str | Augmentation = "none",
     *,
@@ -80,6 +83,7 @@ def evaluate(
     data_dir: Path | None = None,
     generated_queries: Path | Mapping[str, Path] | None = None,
     loading: Loading | None = None,
+    vectors: Path | None = None,
     progress: Progress = silent,
     named: str | None = None,
     store_dtype: StoreDtype = "float32",
@@ -87,7 +91,7 @@ def evaluate(
     """Evaluate a retriever on a task, plain and with an augmentation; both share every vector.
 
     Args:
-        model: a retriever object, or a name as ``--model`` takes it.
+        model: a retriever object, or a name as ``--model`` takes it; None where there are ``vectors``.
         task: a task object, or the name of a card.
         augment: an augmentation object, or ``NAME`` or ``NAME:parameters``.
         languages: some of the card's languages; the result is then incomplete and has no macro average. Control
@@ -99,28 +103,40 @@ def evaluate(
         data_dir: a folder with copies of the task's files.
         generated_queries: a file whose generated queries take the place of the task's own, or language -> file.
         loading: how a checkpoint is loaded: from which folder, on which devices, in which precision ...
+        vectors: a folder of vectors that were made elsewhere, of the texts that ``precomputed.export`` wrote; in the
+            place of a retriever.
         named: what the recorded command says behind ``--model``, where ``model`` is the object.
         store_dtype: ``float16`` halves the store; vectors are rounded to it, so that scores can change a little.
 
     Raises:
         XqgbenchError: see ``xqgbench.errors``; nothing is left half-written.
     """
+    if (model is None) == (vectors is None):
+        raise UsageError("either a retriever (--model) or vectors made elsewhere (--vectors) must be given, not both.")
     opened = tasks.open_task(task, tasks_dir, data_dir, generated_queries) if isinstance(task, str) else task
     augmentation = registry.augmentation(augment)
     chosen = check(opened, augmentation, languages, depth)
-    retriever = registry.retriever(model, loading)
+    provider: Provider
+    if vectors is not None:
+        provider, named = Precomputed(Path(vectors), opened, progress), shlex.quote(Path(vectors).resolve().name)
+        _looked_at(provider, augmentation, chosen)
+    else:
+        assert model is not None  # as there are no vectors
+        provider = Encoder(registry.retriever(model, loading), opened, store, progress, store_dtype)
+        named = named or provenance.named_model(model if isinstance(model, str) else provider.info.name, loading)
     usual = {"depth": DEFAULT_DEPTH, "seed": DEFAULT_SEED, "store-dtype": "float32"}
     given = {"depth": depth, "seed": seed, "store-dtype": store_dtype}
     command = provenance.command(
-        named or provenance.named_model(model if isinstance(model, str) else retriever.info.name, loading),
+        named,
         tasks.named(opened.card),
         augmentation.label or "none",
         () if chosen == opened.card.query_languages else chosen,
         {name: value for name, value in given.items() if value != usual[name]},
+        by="--model" if vectors is None else "--vectors",
     )
     for file in filter(None, opened.card.generated_by.split(",")):
         command += f" --generated-queries {file.rpartition('#')[0]}"
-    prepared = prepare(retriever, opened, chosen, depth, command, store, progress, store_dtype)
+    prepared = prepare(provider, chosen, depth, command, progress)
     plain = prepared.result(registry.augmentation("none"))
     if not augmentation.label:
         return Evaluation(plain, None, {})
@@ -128,24 +144,25 @@ def evaluate(
     return Evaluation(plain, augmented, {m: compare(plain, augmented, m, seed) for m in opened.card.measures})
 
 
+def _looked_at(vectors: Precomputed, augmentation: Augmentation, languages: Sequence[str]) -> None:
+    """Read the first of everything, so that a file that is missing or wrong is told before an hour has gone."""
+    for language in languages:
+        if served(vectors.task, augmentation, language):
+            augmentation.queries(vectors, language)
+            next(augmentation.passages(vectors, language), None)
+
+
 def prepare(
-    retriever: Retriever,
-    task: Task,
-    languages: tuple[str, ...],
-    depth: int,
-    command: str,
-    store: Path | None = None,
-    progress: Progress = silent,
-    store_dtype: StoreDtype = "float32",
+    vectors: Provider, languages: tuple[str, ...], depth: int, command: str, progress: Progress = silent
 ) -> Prepared:
-    """A retriever and a task brought together; each augmentation is then a ``result`` that shares every vector.
+    """What evaluations of the same vectors share; each augmentation is then a ``result``.
 
     Args:
         languages: what ``check`` returned.
         command: goes into the results.
     """
-    encoder = Encoder(retriever, task, Path(store) if store else default_root(), progress, store_dtype)
-    return Prepared(task, retriever, encoder, languages, scoring.clusters(task, languages), depth, command, progress)
+    task = vectors.task
+    return Prepared(task, vectors, languages, scoring.clusters(task, languages), depth, command, progress)
 
 
 def check(
@@ -188,8 +205,7 @@ class Prepared:
     """What the evaluations of one retriever on one task have in common; see ``prepare``."""
 
     task: Task
-    retriever: Retriever
-    encoder: Encoder
+    vectors: Provider
     languages: tuple[str, ...]
     clusters: Mapping[str, Mapping[str, int]]
     depth: int
@@ -199,24 +215,24 @@ class Prepared:
 
     def result(self, augmentation: Augmentation) -> Result:
         """Evaluate with an augmentation; what was encoded before is taken from the store."""
-        card, info = self.task.card, self.retriever.info
-        started, encoded_before, encoding_before = time.perf_counter(), self.encoder.encoded, self.encoder.seconds
+        card, vectors = self.task.card, self.vectors
+        started, encoded_before, encoding_before = time.perf_counter(), vectors.encoded, vectors.seconds
         asked = tuple(language for language in self.languages if served(self.task, augmentation, language))
         runs = self._runs(augmentation, asked)
         measures = [known_measures.parse(name) for name in card.measures]
         texts = scoring.texts_of(self.task, runs) if any(m.needs == "answers" for m in measures) else {}
         judgements = {language: self.task.judgements(language) for language in asked}
         scores, hits = scoring.score(self.task, measures, runs, judgements, texts, self.tokenised, self.progress)
-        identity, (label, described) = self.encoder.identity, _described(augmentation, card)
-        details = provenance.describe(card, info, identity, described, self.command)
+        identity, (label, described) = vectors.identity, _described(augmentation, card)
+        details = provenance.describe(card, vectors.info, identity, described, self.command, vectors.source)
         details["timings"] = {
             "seconds": round(time.perf_counter() - started, 2),
-            "encoding_seconds": round(self.encoder.seconds - encoding_before, 2),
-            "texts_encoded": self.encoder.encoded - encoded_before,
+            "encoding_seconds": round(vectors.seconds - encoding_before, 2),
+            "texts_encoded": vectors.encoded - encoded_before,
         }
         return scoring.result(
             card,
-            system="+".join(filter(None, (_system(info.name, identity), label))),
+            system="+".join(filter(None, (_system(vectors.info.name, identity), label))),
             measures=card.measures,
             depth=self.depth,
             scores=scores,
@@ -235,8 +251,8 @@ class Prepared:
             groups.setdefault(key, []).append(language)
         runs: dict[str, Run] = {}
         for group in groups.values():
-            queries = [augmentation.queries(self.encoder, language) for language in group]
-            chunks = augmentation.passages(self.encoder, group[0])
+            queries = [augmentation.queries(self.vectors, language) for language in group]
+            chunks = augmentation.passages(self.vectors, group[0])
             rankings = iter(search(np.concatenate(queries), chunks, self.depth))
             for language in group:
                 runs[language] = {query.id: next(rankings) for query in self.task.queries(language)}
@@ -245,7 +261,7 @@ class Prepared:
 
 def _system(name: str, identity: Mapping[str, Any]) -> str:
     """A retriever's name; rounded vectors are another system than its own."""
-    return name if identity["dtype"] == "float32" else f"{name}-{identity['dtype']}"
+    return f"{name}_{identity['stored']}-store" if "stored" in identity else name
 
 
 def _described(augmentation: Augmentation, card: TaskCard) -> tuple[str, Mapping[str, Any]]:

@@ -76,13 +76,21 @@ def identity_hash(identity: Mapping[str, Any]) -> str:
 
 
 def describe(
-    card: TaskCard, info: RetrieverInfo, identity: Mapping[str, Any], augmentation: Mapping[str, Any], command: str
+    card: TaskCard,
+    info: RetrieverInfo,
+    identity: Mapping[str, Any],
+    augmentation: Mapping[str, Any],
+    command: str,
+    source: str = "measured",
 ) -> dict[str, Any]:
     """What ``result.json`` says beside the scores of a retriever; JSON-ready."""
-    retriever = {**asdict(info), "revision": identity["revision"], "identity": identity_hash(identity)}
-    if identity["dtype"] != "float32":
-        retriever["store_dtype"] = identity["dtype"]
-    return described(card, retriever, augmentation, domain(info, card), "measured", command, info.libraries)
+    # How it is loaded is said where it is not the usual way.
+    usual = {"assumed": (), "dtype": "float32", "deterministic": False, "texts_per_call": info.texts_per_call}
+    known = {name: value for name, value in asdict(info).items() if name not in usual or value != usual[name]}
+    retriever = {**known, "revision": identity["revision"], "identity": identity_hash(identity)}
+    retriever |= {"store_dtype": identity["stored"]} if "stored" in identity else {}
+    retriever |= {"vectors": dict(identity["vectors"])} if "vectors" in identity else {}
+    return described(card, retriever, augmentation, domain(info, card), source, command, info.libraries)
 
 
 def described(
@@ -97,7 +105,8 @@ def described(
     """What ``result.json`` says of every result; JSON-ready.
 
     Args:
-        source: how the scores came about: ``measured``, or ``re-scored`` from a run made elsewhere.
+        source: how the scores came about: ``measured``, ``from vectors`` made elsewhere, or ``re-scored`` from a run
+            made elsewhere.
     """
     return {
         "task": {
@@ -132,16 +141,23 @@ def _pins(source: Source) -> str | dict[str, str]:
 
 
 def command(
-    model: str, task: str, augment: str, languages: Sequence[str], options: Mapping[str, int | str], verb: str = "eval"
+    model: str,
+    task: str,
+    augment: str,
+    languages: Sequence[str],
+    options: Mapping[str, int | str],
+    verb: str = "eval",
+    by: str = "--model",
 ) -> str:
     """The command that makes a result, without what cannot change it, such as local folders.
 
     Args:
         model: what follows ``--model``; see ``named_model``.
         languages: named only if they are not all of the card's; empty otherwise.
+        by: the option that names what is evaluated.
         options: the options that differ from their defaults (``depth``, ``seed`` ...).
     """
-    words = ["xqgbench", verb, "--model", model, "--task", task, "--augment", augment]
+    words = ["xqgbench", verb, by, model, "--task", task, "--augment", augment]
     if languages:
         words += ["--languages", ",".join(languages)]
     for option, value in options.items():

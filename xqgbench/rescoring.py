@@ -13,7 +13,7 @@ from pathlib import Path
 
 from xqgbench import results, tasks
 from xqgbench.comparison import DEFAULT_SEED, Comparison, compare
-from xqgbench.errors import InvalidParameter, ResultError, UnknownName
+from xqgbench.errors import InvalidParameter, UnknownName
 from xqgbench.evaluation import DEFAULT_DEPTH
 from xqgbench.registry import is_plain_name
 from xqgbench.results import Result
@@ -47,15 +47,10 @@ class Rescored:
             The folder, and what became of it (see ``results.write``).
 
         Raises:
-            ResultError: the folder cannot be written, or holds a result that was measured here.
+            ResultError: see ``results.write``.
         """
         result, described = self.result, None
         folder = Path(output) / result.task / results.folder_name(result, DEFAULT_DEPTH)
-        if (folder / "result.json").is_file() and results.read_summary(folder).get("source") == "measured":
-            raise ResultError(
-                f"{folder} holds a result that was measured here, which one of a run made elsewhere must not replace; "
-                f"call the run otherwise with --name."
-            )
         if self.against:
             described = {
                 "against": self.against.system,

@@ -119,8 +119,13 @@ def write(result: Result, folder: Path, comparison: Mapping[str, Any] | None) ->
         ``written``; ``unchanged`` if the folder held this result already; ``replaced`` if it held another.
 
     Raises:
-        ResultError: the folder cannot be written.
+        ResultError: the folder cannot be written, or holds a result that was measured here and this one was not.
     """
+    if result.details["source"] != "measured" and _measured(folder):
+        raise ResultError(
+            f"{folder} holds a result that was measured here, which one of what was made elsewhere must not replace; "
+            f"call it otherwise (a run with --name, vectors in their vectors.json)."
+        )
     rankings = {language: _trec(result, language) for language in result.scored}
     files = {
         "scores.parquet": _table(_score_rows(result)),
@@ -146,6 +151,10 @@ def write(result: Result, folder: Path, comparison: Mapping[str, Any] | None) ->
             f"results cannot be written to {folder}: {error.strerror or error}. Name another place with --output DIR."
         ) from None
     return status
+
+
+def _measured(folder: Path) -> bool:
+    return (folder / "result.json").is_file() and read_summary(folder).get("source") == "measured"
 
 
 def read_summary(folder: Path) -> dict[str, Any]:

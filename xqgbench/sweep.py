@@ -20,6 +20,7 @@ import numpy as np
 
 from xqgbench import provenance, registry, results, tasks
 from xqgbench.comparison import DEFAULT_SEED, Comparison, compare
+from xqgbench.encode import Encoder
 from xqgbench.errors import InvalidParameter, ResultError
 from xqgbench.evaluation import DEFAULT_DEPTH, check, prepare
 from xqgbench.files import write_atomically
@@ -191,7 +192,8 @@ def sweep(
     command = provenance.command(named, tasks.named(opened.card), augment, (), _unusual(folds, seed, depth), "sweep")
     command += f" --over {parameter}={','.join(values)}"
     command += "" if store_dtype == "float32" else f" --store-dtype {store_dtype}"
-    prepared = prepare(retriever, opened, languages, depth, command, store, progress, store_dtype)
+    encoder = Encoder(retriever, opened, store, progress, store_dtype)
+    prepared = prepare(encoder, languages, depth, command, progress)
     dealt = deal_clusters(prepared.clusters, opened.card.languages, folds, seed)
     plain = prepared.result(registry.augmentation("none"))
     points: list[Result] = []
@@ -209,7 +211,7 @@ def sweep(
         tuple(values[i] for i in chosen),
         validated,
         compare(plain, validated, plain.main_measure, seed),
-        provenance.signature(opened.card, languages, prepared.encoder.identity, varied, depth),
+        provenance.signature(opened.card, languages, encoder.identity, varied, depth),
     )
 
 

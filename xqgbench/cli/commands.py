@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 import click
 
 from xqgbench.cli.loading_options import chosen_loading, loading_options
+
 if TYPE_CHECKING:
     from xqgbench.types import StoreDtype
 
 SEED = 20230723  # comparison.DEFAULT_SEED, which is not imported here for its weight
 FOLDER = click.Path(file_okay=False, path_type=Path)
 #: Options that several commands share.
-MODEL = click.option(
-    "--model",
-    required=True,
-    help="Name ('xqgbench models'), checkpoint folder, owner/name of the Hugging Face hub, file.py:Class, or "
-    "package.module:Class.",
+MODELS = (
+    "Name ('xqgbench models'), checkpoint folder, owner/name of the Hugging Face hub, openai:URL#MODEL, file.py:Class, "
+    "or package.module:Class."
 )
+MODEL = click.option("--model", required=True, help=MODELS)
 TASKS_DIR = click.option("--tasks-dir", type=FOLDER, help="A folder of your own task cards.")
 DATA_DIR = click.option(
     "--data-dir", type=FOLDER, help="A folder with copies of task files.  [default: $XQGBENCH_DATA, then downloads]"
@@ -80,7 +80,10 @@ LANGUAGES = click.option(
 @click.command(
     "eval", epilog="\b\nExample:\n  xqgbench eval --model mine.py:MyRetriever --augment xqg --languages fi,ja"
 )
-@MODEL
+@click.option("--model", help=MODELS)
+@click.option(
+    "--vectors", type=FOLDER, help="A folder of vectors that were made elsewhere (docs/vectors.md), instead of --model."
+)
 @click.option(
     "--task",
     "task_names",
@@ -113,7 +116,8 @@ LANGUAGES = click.option(
 @click.option("--quiet", is_flag=True, help="No progress bars and no notes; only the table.")
 @DEBUG
 def eval_(
-    model: str,
+    model: str | None,
+    vectors: Path | None,
     task_names: tuple[str, ...],
     augment: str,
     languages: tuple[str, ...],
@@ -139,18 +143,25 @@ def eval_(
     from xqgbench.evaluation import check, evaluate
     from xqgbench.provenance import named_model
     from xqgbench.tasks import open_task
+    from xqgbench.types import Loading
 
     if quiet:
         warnings.simplefilter("ignore", Note)
 
     loading = chosen_loading()
+    if (model is None) == (vectors is None):
+        raise click.UsageError("One of --model and --vectors is needed, and not both.")
+    if vectors and len(task_names) > 1:
+        raise click.UsageError("--vectors is for one --task.")
+    if vectors and loading != Loading():
+        raise click.UsageError("--vectors needs no model, so no option says how to load one.")
     # Whatever is wrong with one of several tasks is found before the first takes its hour.
     augmentation = registry.augmentation(augment)
     opened = [open_task(name, tasks_dir, data_dir, generated_queries) for name in task_names]
     for task in opened:
         check(task, augmentation, languages, depth)
-    retriever = registry.retriever(model, loading)
-    if not quiet:
+    retriever = registry.retriever(model, loading) if model else None
+    if retriever and not quiet:
         show.assumed(retriever.info)
     found: list[tuple[Path, str]] = []
     for task in opened:
@@ -163,8 +174,9 @@ def eval_(
                 depth=depth,
                 seed=seed,
                 store=store,
+                vectors=vectors,
                 progress=report,
-                named=named_model(model, loading),
+                named=named_model(model, loading) if model else None,
                 store_dtype=store_dtype,
             )
         written = evaluation.save(output)

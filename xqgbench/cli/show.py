@@ -245,6 +245,8 @@ def written(found: Evaluation, folders: Sequence[tuple[Path, str]]) -> None:
     encoded = sum(result.details["timings"]["texts_encoded"] for result in parts)
     seconds = sum(result.details["timings"]["seconds"] for result in parts)
     origin = f"{encoded} texts encoded" if encoded else "all vectors from the store"
+    if found.plain.details["source"] != "measured":
+        origin = "all vectors made elsewhere"
     console.print(f"\n{seconds:.1f} s, {origin}. Domain: {found.plain.details['domain']}.", soft_wrap=True)
     _folders(folders)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from xqgbench.download import Outcome
     from xqgbench.inventory import Availability
     from xqgbench.pooling import Unjudged
+    from xqgbench.precomputed import Exported
     from xqgbench.validation import Report
 
 #: Findings of a check that are listed unless all are asked for.
@@ -189,6 +191,17 @@ def require_nothing_by_hand(card: TaskCard, outcomes: Sequence[Outcome]) -> None
             f"task '{card.name}': {len(absent)} of its files have no address; put them there by hand, or name the "
             f"folder that holds them with --data-dir DIR.{hint}"
         )
+
+
+def exported(written: Sequence[Exported], folder: Path, task: str) -> None:
+    """The files of texts, and what is to be done with them."""
+    console = new_console()
+    for file in written:
+        texts = f"{file.texts:,} texts" if not file.missing else f"not written: {file.missing}"
+        console.print(Text(f"{folder / file.name}: {texts}"), soft_wrap=True)
+    wanted = f"a .npy beside each, one row per line, and {folder / 'vectors.json'} filled in"
+    console.print(Text(f"Wanted back: {wanted}."), soft_wrap=True)
+    console.print(Text(f"Evaluate them: xqgbench eval --vectors {folder} --task {task}"), soft_wrap=True)
 
 
 def complaints(errors: Sequence[Exception]) -> None:

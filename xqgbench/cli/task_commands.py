@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from xqgbench.cli.commands import AS_JSON, DATA_DIR, DEBUG, FOLDER, LANGUAGES, TASKS_DIR
+from xqgbench.cli.commands import AS_JSON, DATA_DIR, DEBUG, FOLDER, GENERATED, LANGUAGES, TASKS_DIR
 
 
 @click.group(invoke_without_command=True, epilog="\b\nExample:\n  xqgbench tasks --tasks-dir my-tasks")
@@ -117,6 +117,40 @@ def download(
         read = elsewhere.fetch(wanted, languages, data_dir, report)
     show.read_elsewhere(read)
     show.require_nothing_by_hand(wanted, outcomes)
+
+
+@tasks.command("export", epilog="\b\nExample:\n  xqgbench tasks export xqg-mini mini-texts --languages fi,ja")
+@click.argument("name")
+@click.argument("folder", type=FOLDER)
+@LANGUAGES
+@TASKS_DIR
+@DATA_DIR
+@GENERATED
+@DEBUG
+def export(
+    name: str,
+    folder: Path,
+    languages: tuple[str, ...],
+    tasks_dir: Path | None,
+    data_dir: Path | None,
+    generated_queries: Path | dict[str, Path],
+    debug: bool,
+) -> None:
+    """Write the texts of a task into FOLDER, to be encoded on another machine.
+
+    JSON lines: queries per language, passages per collection, generated queries per collection and language. What is
+    made of them is evaluated with eval --vectors FOLDER; docs/vectors.md shows how.
+    """
+    from xqgbench import precomputed
+    from xqgbench.cli import show_tasks as show
+    from xqgbench.cli.show import progress
+    from xqgbench.evaluation import chosen_languages
+    from xqgbench.tasks import open_task
+
+    task = open_task(name, tasks_dir, data_dir, generated_queries)
+    with progress(hidden=False) as report:
+        written = precomputed.export(task, folder, chosen_languages(task.card, languages), report)
+    show.exported(written, folder, name)
 
 
 @tasks.command("pool", epilog="\b\nExample:\n  xqgbench tasks pool xqg-mini --results results --depth 3")

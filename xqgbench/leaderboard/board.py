@@ -30,7 +30,7 @@ class Entry:
 
     @property
     def source(self) -> str:
-        """How the scores came about: ``measured`` here, re-scored from a submitted run, or copied from a paper."""
+        """How the scores came about: ``measured`` here, ``from vectors`` or ``re-scored`` from a run made elsewhere."""
         return str(self.result.details["source"])
 
 

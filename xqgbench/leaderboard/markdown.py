@@ -45,8 +45,8 @@ def _section(board: Board) -> str:
     compared = [entry for entry in board.entries if entry.comparison]
     if compared:
         where = "in macro average and in each language" if board.complete else "in each language"
-        measured = all(entry.source == "measured" for entry in compared)
-        pairs = "Augmented against plain" if measured else "System against the one that it was compared with"
+        augmented = all(entry.source != "re-scored" for entry in compared)
+        pairs = "Augmented against plain" if augmented else "System against the one that it was compared with"
         lines += ["", f"{pairs}, difference {where}:", "", *_differences(board, compared), ""]
         if board.complete:
             lines += ["Intervals are 95 % cluster bootstrap intervals, not corrected for the number of languages."]
