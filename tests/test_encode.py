@@ -647,7 +647,7 @@ def test_an_evaluation_with_float16_is_a_system_of_its_own_that_comes_out_the_sa
     first, again = (evaluate(Recorder(), "small", "xqg", tasks_dir=folder, store_dtype="float16") for _ in range(2))
     assert first.augmented is not None
     assert again.augmented is not None
-    assert first.augmented.system == "bigrams-float16+xqg"
+    assert first.augmented.system == "bigrams_float16-store+xqg"
     assert first.plain.details["retriever"]["store_dtype"] == "float16"
     assert first.plain.details["provenance"]["command"].endswith(" --store-dtype float16")
     assert first.plain.signature == again.plain.signature != exact.plain.signature

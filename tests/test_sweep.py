@@ -135,7 +135,7 @@ def test_the_command_prints_and_writes_the_curve(
     assert json.loads(capsys.readouterr().out)["points"] == kept["points"]
     assert main([*words[:-6], "--over", "alpha", "--folds", "2"]) == 2
     assert main([*words, "--store-dtype", "float16"]) == 0
-    halved = path.with_name("bigrams-float16+xqg@alpha=0,0.5@folds=2.json")
+    halved = path.with_name("bigrams_float16-store+xqg@alpha=0,0.5@folds=2.json")
     assert json.loads(halved.read_text(encoding="utf-8"))["signature"] != kept["signature"]
 
 

@@ -39,7 +39,7 @@ def shelves(root: Path, found: Sequence[Shelf], as_json: bool) -> None:
         table.add_row(
             shelf.name,
             shelf.key,
-            str(shelf.identity.get("dtype", "?")),
+            str(shelf.identity.get("stored", "float32")),
             f"{sum(shelf.chunks.values()):,}",
             *(f"{shelf.vectors[role]:,}" for role in roles),
             figures.size(shelf.bytes),
