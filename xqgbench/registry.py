@@ -8,6 +8,7 @@ Nothing heavy is imported until the one that is wanted is known.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import importlib
@@ -84,14 +85,20 @@ def retriever(spec: str | Retriever, loading: Loading | None = None) -> Retrieve
             f"describes is named with --model."
         )
     installed = plugins("retrievers")
+    if spec.startswith("openai:"):
+        _applies(dataclasses.replace(loading, settings={}), spec)
+        return _named(import_object("xqgbench.retrievers.openai_endpoint:from_name")(spec, loading.settings), spec)
     if spec not in installed and Path(spec).is_dir():
-        return _conforming(import_object(f"{_CHECKPOINTS}:from_folder")(Path(spec), loading), spec)
+        return _named(import_object(f"{_CHECKPOINTS}:from_folder")(Path(spec), loading), spec)
     if spec not in installed and re.fullmatch(_HUB_ID, spec) and not spec.endswith(".py"):
-        return _conforming(import_object(f"{_CHECKPOINTS}:from_hub")(spec, loading), spec)
+        return _named(import_object(f"{_CHECKPOINTS}:from_hub")(spec, loading), spec)
     if spec in installed or ":" in spec:
         _applies(loading, spec)
         return _conforming(installed[spec].load() if spec in installed else import_object(spec), spec)
-    hint = "'xqgbench models' lists them; your own: --model file.py:Class or --model package.module:Class."
+    hint = (
+        "'xqgbench models' lists them; your own: a checkpoint folder, owner/name of the hub, openai:URL#MODEL, "
+        "file.py:Class or package.module:Class."
+    )
     raise UnknownName("model", spec, [*model_cards(), *installed], hint)
 
 
@@ -101,11 +108,33 @@ def _applies(loading: Loading, spec: str) -> None:
     Raises:
         InvalidParameter: an option for checkpoints, where the retriever loads itself.
     """
-    if loading != Loading():
+    options = {
+        "--set": loading.settings,
+        "--dtype": loading.dtype != "float32",
+        "--device": loading.device,
+        "--deterministic": loading.deterministic,
+        "--trust-remote-code": loading.trust_remote_code,
+    }
+    given = [option for option, value in options.items() if value]
+    if given:
         raise InvalidParameter(
-            f"'{spec}' loads itself: --set, --dtype, --device, --deterministic and --trust-remote-code are for "
-            f"checkpoints of the Hugging Face kind. Leave them out, or set the same in the retriever."
+            f"{' and '.join(given)} would change nothing: '{spec}' is no checkpoint that xqgbench loads. Leave it out, "
+            f"or set the same in the retriever."
         )
+
+
+def _named(found: Any, spec: str) -> Retriever:
+    """A retriever that takes its name from a folder, a repository or a server.
+
+    Raises:
+        InvalidParameter: a built-in model has that name, so that its results would be replaced.
+    """
+    if found.info.name in model_cards():
+        raise InvalidParameter(
+            f"'{spec}' would be called '{found.info.name}', as a built-in model is. If it is that model, name it so "
+            f"(--model {found.info.name}, with --model-path for a copy of its folder); else give it another name."
+        )
+    return _conforming(found, spec)
 
 
 def augmentation(spec: str | Augmentation) -> Augmentation:
