@@ -323,6 +323,18 @@ def test_a_server_that_stays_busy_is_given_up_with_its_own_words(server: Server)
         retriever.encode_queries(["joki"])
 
 
+def test_one_request_that_fails_ends_the_patience_of_the_others(server: Server) -> None:
+    def fails(request: Request) -> Answer:
+        return Answer("", 401, wait=0.2) if TEXTS[0] in request.texts else Answer("", 503)
+
+    retriever = endpoint(server, pauses=(20.0,))
+    server.answer = fails
+    started = time.perf_counter()
+    with pytest.raises(RetrieverError, match="401 Unauthorized"):
+        retriever.encode_queries(TEXTS)
+    assert time.perf_counter() - started < 10
+
+
 def test_an_answer_that_does_not_come_is_given_up(server: Server) -> None:
     retriever = OpenAIEndpoint(server.url, "bigrams", {}, pauses=(0.01,), timeout=(5.0, 0.1))
     server.answers = [Answer(wait=0.5), Answer(wait=0.5)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
-import time
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -46,6 +46,9 @@ class Client:
         pauses: seconds before each further attempt.
         timeout: seconds to wait for a connection, and for an answer.
 
+    Attributes:
+        given_up: to be set when nobody wants the answers any more: no request is repeated then.
+
     Raises:
         InvalidParameter: an address or a key that is none.
     """
@@ -56,7 +59,7 @@ class Client:
         self.url, self._key, self._pauses, self._timeout = _address(url), key, pauses, timeout
         self._session = requests.Session()
         self._session.auth = _authorisation(key)
-        self._reached = False
+        self.given_up, self._reached = threading.Event(), False
 
     def embed(self, model: str, texts: Sequence[str], options: Mapping[str, Any]) -> Vectors:
         """Vectors of some texts, (texts, dim), in their order.
@@ -117,8 +120,8 @@ class Client:
                 if answer.status_code < 500 and answer.status_code not in BUSY:
                     return answer
                 reason, asked = f"the server says {self._said(answer)}", _retry_after(answer)
-            if pause is not None:
-                time.sleep(max(pause, min(asked, LONGEST_PAUSE)))
+            if pause is None or self.given_up.wait(max(pause, min(asked, LONGEST_PAUSE))):
+                break
         raise self.error(
             f"{reason} ({len(self._pauses) + 1} attempts)",
             "See to the server, or wait; the same command goes on from what is in the store.",

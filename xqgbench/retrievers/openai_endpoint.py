@@ -132,9 +132,14 @@ class OpenAIEndpoint:
     def _encode(self, model: str, texts: Sequence[str]) -> Vectors:
         sent = [text.replace("\0", " ") or " " for text in texts]
         batches = [sent[i : i + BATCH] for i in range(0, len(sent), BATCH)]
+        self._client.given_up.clear()
         with ThreadPoolExecutor(IN_FLIGHT) as pool:
-            answers = pool.map(lambda batch: self._ask(model, batch), batches)
-            found = [vectors for parts in answers for vectors in parts]
+            try:
+                answers = pool.map(lambda batch: self._ask(model, batch), batches)
+                found = [vectors for parts in answers for vectors in parts]
+            except BaseException:  # one request failed, or Ctrl-C: the others are not waited for any longer
+                self._client.given_up.set()
+                raise
         for vectors in found:
             if vectors.shape[1] != self.info.dim:
                 raise self._client.error(
