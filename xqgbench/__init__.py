@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from xqgbench.fusion import Fusion
     from xqgbench.rescoring import Rescored, score
     from xqgbench.results import Result, read_result
+    from xqgbench.retrievers.adapters import from_beir, from_mteb, from_sentence_transformer
     from xqgbench.types import Judgements, Passage, Query, Retriever, RetrieverInfo, TaskCard
 
 _PUBLIC = {
@@ -35,8 +36,11 @@ _PUBLIC = {
     "TaskCard": "types",
     "XqgbenchError": "errors",
     "compare": "comparison",
-    "read_result": "results",
     "evaluate": "evaluation",
+    "from_beir": "retrievers.adapters",
+    "from_mteb": "retrievers.adapters",
+    "from_sentence_transformer": "retrievers.adapters",
+    "read_result": "results",
     "score": "rescoring",
 }
 
@@ -55,6 +59,9 @@ __all__ = [
     "XqgbenchError",
     "compare",
     "evaluate",
+    "from_beir",
+    "from_mteb",
+    "from_sentence_transformer",
     "read_result",
     "score",
 ]

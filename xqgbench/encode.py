@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -214,7 +214,7 @@ def _probe(retriever: Retriever) -> str:
         called(retriever.encode_passages, passages, ids, retriever.info, "probe"),
     )
     try:
-        source = Path(inspect.getfile(type(retriever))).read_text(encoding="utf-8")
+        source = Path(inspect.getfile(type(inspect.unwrap(cast(Any, retriever))))).read_text(encoding="utf-8")
     except (TypeError, OSError, UnicodeDecodeError):  # made at a prompt, or compiled
         source = ""
     return text_hash([source, *(vectors.tobytes().hex() for vectors in outputs)])

@@ -71,7 +71,7 @@ class Evaluation:
 
 
 def evaluate(
-    model: str | Retriever | None = None,
+    model: str | object | None = None,
     task: str | Task = tasks.DEFAULT_TASK,
     augment: str | Augmentation = "none",
     *,
@@ -91,7 +91,8 @@ def evaluate(
     """Evaluate a retriever on a task, plain and with an augmentation; both share every vector.
 
     Args:
-        model: a retriever object, or a name as ``--model`` takes it; None where there are ``vectors``.
+        model: a retriever object, a model of beir, mteb or sentence-transformers (docs/plugins.md), or a name as
+            ``--model`` takes it; None where there are ``vectors``.
         task: a task object, or the name of a card.
         augment: an augmentation object, or ``NAME`` or ``NAME:parameters``.
         languages: some of the card's languages; the result is then incomplete and has no macro average. Control

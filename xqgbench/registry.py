@@ -1,8 +1,9 @@
 """Names to objects: how a retriever, an augmentation or a task format is found.
 
 A retriever may be named in the ways that the README lists: a built-in name, an entry point in the group
-``xqgbench.retrievers``, a checkpoint folder, ``owner/name`` of the Hugging Face hub, ``path/to/file.py:Class``,
-``package.module:Class``, or be the Python object itself.
+``xqgbench.retrievers``, a checkpoint folder, ``owner/name`` of the Hugging Face hub, ``openai:URL#MODEL``,
+``path/to/file.py:Class``, ``package.module:Class``, or be the Python object itself (also a model of beir, mteb or
+sentence-transformers).
 Nothing heavy is imported until the one that is wanted is known.
 """
 
@@ -55,7 +56,7 @@ def plugins(group: str) -> dict[str, metadata.EntryPoint]:
     return {point.name: point for point in metadata.entry_points(group=f"xqgbench.{group}")}
 
 
-def retriever(spec: str | Retriever, loading: Loading | None = None) -> Retriever:
+def retriever(spec: str | object, loading: Loading | None = None) -> Retriever:
     """The retriever that ``spec`` names, ready to encode (weights are loaded at the first text).
 
     Args:
@@ -220,11 +221,14 @@ def _named_module(name: str, spec: str) -> Any:
 
 def _conforming(found: Any, spec: str) -> Retriever:
     candidate = found() if isinstance(found, type) else found
+    if not callable(getattr(candidate, "encode_passages", None)):  # perhaps an object of another library
+        candidate = import_object("xqgbench.retrievers.adapters:adapted")(candidate)
     lacking = [m for m in ("encode_queries", "encode_passages") if not callable(getattr(candidate, m, None))]
     if lacking:
         raise UsageError(
             f"'{spec}' is no retriever: it lacks {' and '.join(lacking)}. A retriever has info, encode_queries(texts) "
-            f"and encode_passages(passages); docs/plugins.md shows one in ten lines."
+            f"and encode_passages(passages); docs/plugins.md shows one in ten lines. Models of beir, mteb and "
+            f"sentence-transformers are taken as they are."
         )
     info = getattr(candidate, "info", None)
     if not isinstance(info, RetrieverInfo):
