@@ -20,7 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("tasks", "store", "results", "elsewhere", "inventory"),
     ("encode", "comparison", "validation", "download", "scoring", "submitted", "census"),
     ("precomputed",),
-    ("evaluation", "leaderboard", "scored_runs"),
+    ("evaluation", "leaderboard", "scored_runs", "beir_model"),
     ("sweep", "pooling", "rescoring", "planning"),
     ("cli",),
     ("__main__",),

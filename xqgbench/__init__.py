@@ -13,6 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from xqgbench.beir_model import to_beir
     from xqgbench.comparison import Comparison, compare
     from xqgbench.errors import XqgbenchError
     from xqgbench.evaluation import Evaluation, evaluate
@@ -42,6 +43,7 @@ _PUBLIC = {
     "from_sentence_transformer": "retrievers.adapters",
     "read_result": "results",
     "score": "rescoring",
+    "to_beir": "beir_model",
 }
 
 __all__ = [
@@ -64,6 +66,7 @@ __all__ = [
     "from_sentence_transformer",
     "read_result",
     "score",
+    "to_beir",
 ]
 
 
