@@ -21,7 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("encode", "comparison", "validation", "download", "scoring", "submitted", "census"),
     ("precomputed",),
     ("evaluation", "leaderboard", "scored_runs", "beir_model"),
-    ("sweep", "pooling", "rescoring", "planning"),
+    ("sweep", "pooling", "rescoring", "planning", "conformance"),
     ("cli",),
     ("__main__",),
 )

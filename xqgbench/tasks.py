@@ -1,23 +1,26 @@
 """Task cards: found, read, checked, and opened into tasks.
 
-A card is one TOML file. Cards are looked for in the folder given, then among the ones that come with xqgbench.
+A card is one TOML file. Cards are looked for in the folder given, then among the ones that come with xqgbench, then in
+installed packages: an entry point in the group ``xqgbench.tasks`` names a package whose folder holds cards.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import NoReturn
 
 from xqgbench.cards import read_card
-from xqgbench.errors import MissingData, UnknownName
+from xqgbench.errors import DataError, MissingData, UnknownName
 from xqgbench.generated import joined
 from xqgbench.registry import import_object, task_format
 from xqgbench.sources import CardFiles
 from xqgbench.types import Judgements, Passage, Query, Task, TaskCard
 
-__all__ = ["DEFAULT_TASK", "bundled_folder", "card", "cards", "open_task", "read_card"]
+__all__ = ["DEFAULT_TASK", "bundled_folder", "card", "cards", "installed_cards", "open_task", "read_card"]
 
 DEFAULT_TASK = "xqg-mini"
 #: ``--task ir_datasets:ID`` needs no card.
@@ -32,15 +35,48 @@ def bundled_folder() -> Path:
 
 
 def cards(folder: Path | None = None) -> dict[str, Path]:
-    """Card files by task name: those in ``folder``, and the bundled ones that it does not replace.
+    """Card files by task name: those in ``folder``, and the bundled and installed ones that it does not replace.
 
     Raises:
         MissingData: there is no such folder.
     """
     if folder is not None and not folder.is_dir():
         raise MissingData(f"there is no folder {folder} to look for task cards in.")
-    found = {path.stem: path for path in sorted(bundled_folder().glob("*.toml"))}
-    return found | {path.stem: path for path in sorted(folder.glob("*.toml"))} if folder else found
+    found = installed_cards()[0]
+    return found | _cards_in(folder) if folder else found
+
+
+def installed_cards() -> tuple[dict[str, Path], list[DataError]]:
+    """Card files by task name, the bundled ones and those of installed packages; and what of the latter is no use.
+
+    No package can take the name of a bundled task, nor of another package's.
+    """
+    found, wrong = _cards_in(bundled_folder()), []
+    for point in metadata.entry_points(group="xqgbench.tasks"):
+        try:
+            own = _cards_in(_package_folder(point))
+        except Exception as error:  # a package may raise anything when it is imported
+            where = f"entry point '{point.name} = {point.value}' in xqgbench.tasks"
+            wrong.append(DataError(f"it must name a package whose folder holds task cards ({error}).", where))
+            continue
+        for name, path in own.items():
+            if name in found:
+                wrong.append(DataError(f"there is a task '{name}' already, in {found[name]}; rename this one.", path))
+            else:
+                found[name] = path
+    return found, wrong
+
+
+def _cards_in(folder: Path) -> dict[str, Path]:
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def _package_folder(point: metadata.EntryPoint) -> Path:
+    package = importlib.util.find_spec(point.value)  # imports what is above it, if anything, and not the package
+    folders = package.submodule_search_locations if package else None
+    if not folders:
+        raise ModuleNotFoundError(f"there is no package '{point.value}'")
+    return Path(next(iter(folders)))
 
 
 def card(name: str, folder: Path | None = None) -> TaskCard:

@@ -9,6 +9,7 @@ from typing import TextIO
 
 import click
 
+from xqgbench.cli.check_command import check
 from xqgbench.cli.commands import eval_, leaderboard, models, sweep
 from xqgbench.cli.plan_command import plan
 from xqgbench.cli.score_command import score
@@ -27,7 +28,7 @@ def xqgbench() -> None:
     """Evaluate dense retrievers on cross-lingual retrieval, language by language, plain and with xQG."""
 
 
-for _command in (eval_, leaderboard, models, plan, score, store, sweep, tasks):
+for _command in (check, eval_, leaderboard, models, plan, score, store, sweep, tasks):
     xqgbench.add_command(_command)
 for _command in (show_, stats):
     tasks.add_command(_command)

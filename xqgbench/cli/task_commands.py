@@ -22,9 +22,9 @@ def tasks(context: click.Context, tasks_dir: Path | None, data_dir: Path | None,
     from xqgbench.cli import show_tasks as show
     from xqgbench.errors import DataError
     from xqgbench.inventory import availability
-    from xqgbench.tasks import cards, data_folder, read_card
+    from xqgbench.tasks import cards, data_folder, installed_cards, read_card
 
-    listed, wrong = [], []
+    listed, wrong = [], installed_cards()[1]
     for path in cards(tasks_dir).values():
         try:
             card = read_card(path)

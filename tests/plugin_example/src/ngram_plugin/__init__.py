@@ -1,0 +1,1 @@
+"""An xqgbench plugin: a retriever and a task."""
