@@ -9,6 +9,7 @@ import pytest
 
 from tests.conftest import ROOT, TaskWriter
 from xqgbench import measures, tasks
+from xqgbench.cli import main
 from xqgbench.errors import DataError, MissingData, UnknownName
 from xqgbench.types import Source, SourceFile
 
@@ -70,6 +71,58 @@ def test_a_folder_that_is_not_there_is_said_so(tmp_path: Path) -> None:
 def test_an_unknown_task_suggests_the_nearest(write_task: TaskWriter) -> None:
     with pytest.raises(UnknownName, match="Did you mean 'small'"):
         tasks.card("smal", write_task())
+
+
+# Cards in installed packages
+
+
+def install(folder: Path, monkeypatch: pytest.MonkeyPatch, value: str, *cards: Path) -> Path:
+    """A distribution with an entry point in xqgbench.tasks, as pip leaves it, whose package holds these cards."""
+    package = folder / "site" / "some_tasks"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise RuntimeError('imported')\n", encoding="utf-8")
+    for card in cards:
+        for file in card.parent.iterdir():
+            (package / file.name.replace("small.toml", card.name)).write_bytes(file.read_bytes())
+    info = folder / "site" / "some_tasks-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: some-tasks\nVersion: 1.0\n", encoding="utf-8")
+    (info / "entry_points.txt").write_text(f"[xqgbench.tasks]\nmine = {value}\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(folder / "site"))
+    return package
+
+
+def test_cards_in_an_installed_package_are_found_without_importing_it(
+    tmp_path: Path, write_task: TaskWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = install(tmp_path, monkeypatch, "some_tasks", write_task() / "small.toml")
+    assert tasks.cards()["small"] == package / "small.toml"
+    assert [query.id for query in tasks.open_task("small").queries("fi")] == ["fi-1", "fi-2"]
+    assert tasks.installed_cards()[1] == []
+
+
+def test_a_package_cannot_replace_a_bundled_card_and_is_told_so(
+    tmp_path: Path, write_task: TaskWriter, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundled = tasks.cards()["xqg-mini"]
+    package = install(tmp_path, monkeypatch, "some_tasks", write_task() / "xqg-mini.toml")
+    assert tasks.cards()["xqg-mini"] == bundled
+    assert main(["tasks"]) == 0
+    shown = capsys.readouterr()
+    assert "xqg-mini" in shown.out
+    assert f"left out: {package / 'xqg-mini.toml'}: there is a task 'xqg-mini' already" in shown.err
+
+
+@pytest.mark.parametrize("value", ["no_such_package", "no_such_package.tasks", "json", "some_tasks.inner", "a:b", ""])
+def test_an_entry_point_that_leads_nowhere_is_named_and_hides_no_task(
+    value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install(tmp_path, monkeypatch, value if value != "json" else "json.decoder")
+    assert main(["tasks"]) == 0
+    shown = capsys.readouterr()
+    assert "xqg-mini" in shown.out
+    assert "left out: entry point 'mine = " in shown.err
+    assert tasks.card("xqg-mini").name == "xqg-mini"
 
 
 # Reading cards

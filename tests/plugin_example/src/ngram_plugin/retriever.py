@@ -3,6 +3,7 @@
 import zlib
 
 import numpy as np
+
 from xqgbench import RetrieverInfo
 
 
@@ -11,7 +12,7 @@ class HashedNgrams:
 
     def encode_queries(self, texts):
         vectors = np.zeros((len(texts), self.info.dim), dtype=np.float32)
-        for vector, text in zip(vectors, texts):
+        for vector, text in zip(vectors, texts, strict=True):
             padded = f"  {text.casefold()} "
             for start in range(len(padded) - 2):
                 vector[zlib.crc32(padded[start : start + 3].encode()) % self.info.dim] += 1
