@@ -73,7 +73,7 @@ def languages_are_grouped_steadily(subject: Subject) -> Finding:
     groups = {language: index(task, language) for language in subject.languages}
     if groups != {language: index(task, language) for language in reversed(subject.languages)}:
         return "failed", "index gives a language another group when asked again"
-    return "passed", f"{len(groups)} languages in {len(set(groups.values()))} groups"
+    return "passed", f"languages: {len(groups)}, groups that are searched in one pass: {len(set(groups.values()))}"
 
 
 def a_group_has_the_same_passages(subject: Subject) -> Finding:

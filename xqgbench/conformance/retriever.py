@@ -151,6 +151,7 @@ def what_is_given_is_left_alone(retriever: Retriever) -> Finding:
 
 
 def random_numbers_are_left_alone(retriever: Retriever) -> Finding:
+    random.random(), np.random.random()  # noqa: S311  # off any seed, so that the same seed set once more is seen
     before = _random_state()
     queries(retriever, list(TEXTS))
     if _random_state() != before:

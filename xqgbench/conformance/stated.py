@@ -47,11 +47,7 @@ def vectors_have_a_length(retriever: Retriever) -> Finding:
     measured = "unit length" if unit else f"{norms.min():.3g} to {norms.max():.3g}"
     if retriever.info.similarity == "cosine":
         return "passed", measured if unit else f"{measured}, scaled to 1 for the cosine"
-    return (
-        ("note", f"{measured}, so that the dot product is the cosine")
-        if unit
-        else ("passed", f"{measured}, dot product")
-    )
+    return ("note", f"{measured}: the dot product is the cosine") if unit else ("passed", f"{measured}, dot product")
 
 
 def titles_are_read(retriever: Retriever) -> Finding:

@@ -50,9 +50,7 @@ def check_task(task: Task) -> Iterator[Outcome]:
 
 def _judged(task: Task, language: str) -> Judgements:
     """Judgements, without reading millions of passages to see whether every judged one exists."""
-    if isinstance(task, Countable) and not 0 < task.card.passages_in(language) <= PASSAGES:
-        return task.filed_judgements(language)
-    return task.judgements(language)
+    return task.filed_judgements(language) if isinstance(task, Countable) else task.judgements(language)
 
 
 def _looked_at(count: int, whole: bool, what: str = "passages") -> str:
@@ -110,7 +108,8 @@ def judged_passages_exist(subject: Subject) -> Finding:
     for language, passages, whole in subject.collections():
         ids = {passage.id for passage in passages}
         own = [other for other in subject.languages if task.collection(other) == task.collection(language)]
-        qrels = [grades for other in own for grades in _judged(task, other).qrels.values()]
+        judged = [task.judgements(other) if whole else _judged(task, other) for other in own]
+        qrels = [grades for judgements in judged for grades in judgements.qrels.values()]
         wanted = {passage for grades in qrels for passage, grade in grades.items() if grade > 0}
         if whole and wanted - ids:
             return "failed", f"{language}: passage '{min(wanted - ids)}' is relevant, but not in the collection"
