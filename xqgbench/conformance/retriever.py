@@ -16,7 +16,7 @@ from xqgbench.conformance.asking import TOLERANCE, agreement, apart, bare, passa
 from xqgbench.conformance.report import Check, Finding, Outcome, run
 from xqgbench.conformance.texts import ODD, PARAGRAPH, PASSAGES, QUESTIONS, TEXTS
 from xqgbench.encode import called
-from xqgbench.types import Retriever, Vectors
+from xqgbench.types import Retriever, RetrieverInfo, Vectors
 from xqgbench.vectors import checked
 
 #: Words of a long text, and of one that is tried only where the other took no more than ``PATIENCE`` seconds.
@@ -111,20 +111,31 @@ def second_instance(again: Callable[[], Retriever]) -> Check[Retriever]:
 
 def odd_texts_are_encoded(retriever: Retriever) -> Finding:
     info = replace(retriever.info, similarity="dot")  # under cosine a zero vector would be refused before it is seen
-    wrong: list[str] = []
-    blank: list[str] = []
-    for name, text in ODD.items():
-        for role, encode, given in roles(retriever, [text]):
-            try:
-                zero = not called(encode, given, [name], info, role).any()
-            except Exception as error:  # one text must not hide the others
-                wrong.append(f"{name}: {error.__cause__ or error}")
-                continue
-            if zero and retriever.info.similarity == "cosine":
-                (wrong if text.strip() else blank).append(f"{name}: a zero vector, which has no cosine")
+    wrong: dict[str, None] = {}
+    zero: set[str] = set()
+    for role, encode, given in roles(retriever, list(ODD.values())):
+        try:
+            vectors = called(encode, given, list(ODD), info, role)
+        except Exception as error:  # then one by one, so that all that is wrong is named
+            alone = [_failure(encode, one, name, info) for name, one in zip(ODD, given, strict=True)]
+            wrong |= dict.fromkeys(filter(None, alone)) or {f"all together: {error.__cause__ or error}": None}
+        else:
+            zero |= {name for name, vector in zip(ODD, vectors, strict=True) if not vector.any()}
+    if retriever.info.similarity == "cosine":
+        wrong |= {f"{name}: a zero vector, which has no cosine": None for name in sorted(zero) if ODD[name].strip()}
     if wrong:
-        return "failed", "; ".join(dict.fromkeys(wrong))
-    return ("note", "; ".join(dict.fromkeys(blank))) if blank else ("passed", ", ".join(ODD))
+        return "failed", "; ".join(wrong)
+    if zero and retriever.info.similarity == "cosine":
+        return "note", f"a zero vector, which has no cosine and would be refused, for {', '.join(sorted(zero))}"
+    return "passed", ", ".join(ODD)
+
+
+def _failure(encode: Callable[[Any], Any], text: Any, name: str, info: RetrieverInfo) -> str:
+    try:
+        called(encode, [text], [name], info, "text")
+    except Exception as error:
+        return f"{name}: {error.__cause__ or error}"
+    return ""
 
 
 def long_texts_are_encoded(retriever: Retriever) -> Finding:
@@ -166,16 +177,15 @@ def _random_state() -> tuple[Any, ...]:
 
 def translations_are_found(retriever: Retriever) -> Finding:
     """Without a verdict, as an English retriever conforms as well."""
-    english = queries(retriever, list(QUESTIONS["en"]))
-    counts, collapsed = [], []
-    for language, texts in QUESTIONS.items():
-        vectors = queries(retriever, list(texts))
-        found = int(((vectors @ english.T).argmax(axis=1) == np.arange(len(texts))).sum())
-        counts.append(f"{language} {found}")
-        if apart(vectors, np.roll(vectors, 1, axis=0)) <= TOLERANCE:
-            collapsed.append(language)
-    measured = f"of {len(english)} questions the nearest in English is their own: {', '.join(counts[1:])}"
-    return "note", f"{measured}; all have one vector in {', '.join(collapsed)}" if collapsed else measured
+    every = queries(retriever, [text for texts in QUESTIONS.values() for text in texts])
+    languages = dict(zip(QUESTIONS, np.split(every, len(QUESTIONS)), strict=True))
+    english = languages.pop("en")
+    own = np.arange(len(english))
+    found = {name: int(((vectors @ english.T).argmax(axis=1) == own).sum()) for name, vectors in languages.items()}
+    measured = ", ".join(f"{name} {count}" for name, count in found.items())
+    collapsed = [name for name, rows in languages.items() if apart(rows, np.roll(rows, 1, axis=0)) <= TOLERANCE]
+    said = f"; all have one vector in {', '.join(collapsed)}" if collapsed else ""
+    return "note", f"of {len(english)} questions the nearest in English is their own: {measured}{said}"
 
 
 def speed(retriever: Retriever) -> Finding:
