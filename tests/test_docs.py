@@ -68,6 +68,8 @@ def test_the_objects_of_other_libraries_in_the_docs_are_evaluated(write_task: Ta
     assert shown["evaluation"].augmented.system == "model+xqg"
     assert shown["retriever"].info.name == "mine"
     assert {query: max(found, key=found.get) for query, found in shown["run"].items()} == {"q1": "p1", "q2": "p2"}
+
+
 def test_the_files_of_the_example_plugin_are_quoted_as_they_are() -> None:
     """A block of code behind a link to a file, as in ``[file](../tests/plugin_example/file):``, is that file."""
     quoted = [

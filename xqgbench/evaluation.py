@@ -23,7 +23,6 @@ from xqgbench.types import (
     Augmentation,
     Loading,
     Progress,
-    Retriever,
     Run,
     StoreDtype,
     Task,

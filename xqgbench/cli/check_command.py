@@ -6,16 +6,17 @@ from pathlib import Path
 
 import click
 
-from xqgbench.cli.commands import AS_JSON, DATA_DIR, DEBUG, MODEL_PATH, TASKS_DIR
+from xqgbench.cli.commands import AS_JSON, DATA_DIR, DEBUG, MODELS, TASKS_DIR
+from xqgbench.cli.loading_options import chosen_loading, loading_options
 
 
 @click.command(epilog="\b\nExample:\n  xqgbench check --model mine.py:MyRetriever")
-@click.option("--model", help="A retriever: name ('xqgbench models'), file.py:Class, or package.module:Class.")
+@click.option("--model", help=f"A retriever: {MODELS[0].lower()}{MODELS[1:]}")
 @click.option("--task", help="A task.")
 @click.option("--augment", help="An augmentation, with parameters or without; tried on --task, else on xqg-mini.")
 @TASKS_DIR
 @DATA_DIR
-@MODEL_PATH
+@loading_options
 @AS_JSON
 @DEBUG
 @click.pass_context
@@ -26,7 +27,6 @@ def check(
     augment: str | None,
     tasks_dir: Path | None,
     data_dir: Path | None,
-    model_path: Path | None,
     as_json: bool,
     debug: bool,
 ) -> None:
@@ -45,8 +45,9 @@ def check(
     # Whatever does not exist is found before the first check takes its time.
     subjects = []
     if model:
-        retriever = registry.retriever(model, model_path)
-        again = check_retriever(retriever, lambda: registry.retriever(model, model_path))
+        loading = chosen_loading()
+        retriever = registry.retriever(model, loading)
+        again = check_retriever(retriever, lambda: registry.retriever(model, loading))
         subjects.append(("retriever", retriever.info.name, again))
     if task or augment:
         opened = tasks.open_task(task or tasks.DEFAULT_TASK, tasks_dir, data_dir, fetch=False)
