@@ -132,14 +132,19 @@ def test_the_help_of_every_command_shows_an_example_that_the_command_accepts(
     group.commands[command].make_context(name, words)  # raises on an option or value that does not exist
 
 
-@pytest.mark.parametrize("command", sorted(group.commands["tasks"].commands))  # type: ignore[attr-defined]
-def test_the_help_of_every_command_below_tasks_shows_an_example_that_it_accepts(cli: Cli, command: str) -> None:
-    shown = cli("tasks", command, "--help")
-    example = re.search(r"Example:\n\s+xqgbench tasks (.+)", shown.out)
+@pytest.mark.parametrize(
+    ("above", "command"),
+    [(above, name) for above in ("models", "tasks") for name in sorted(group.commands[above].commands)],  # type: ignore[attr-defined]
+)
+def test_the_help_of_every_command_below_another_shows_an_example_that_it_accepts(
+    cli: Cli, above: str, command: str
+) -> None:
+    shown = cli(above, command, "--help")
+    example = re.search(rf"Example:\n\s+xqgbench {above} (.+)", shown.out)
     assert example is not None
     name, *words = shlex.split(example[1])
     assert name == command
-    group.commands["tasks"].commands[command].make_context(name, words)  # type: ignore[attr-defined]
+    group.commands[above].commands[command].make_context(name, words)  # type: ignore[attr-defined]
 
 
 def test_the_help_of_the_program_lists_every_command_and_shows_an_example(cli: Cli) -> None:
@@ -555,6 +560,20 @@ def test_models_lists_every_name_as_table_and_as_json(cli: Cli) -> None:
     table = cli("models").out
     for name in names:
         assert re.search(rf"^ *{re.escape(name)} ", table, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("mbert", "unknown model to export 'mbert'. Known: e5-small."),
+        ("e5small", "unknown model to export 'e5small'. Did you mean 'e5-small'?"),
+    ],
+)
+def test_a_model_that_cannot_be_exported_is_told_from_those_that_can(
+    cli: Cli, tmp_path: Path, name: str, said: str
+) -> None:
+    assert said in complaint(cli("models", "export", name, "out"), 2)
+    assert not (tmp_path / "out").exists()
 
 
 def test_tasks_lists_bundled_cards_and_those_of_a_folder(cli: Cli, write_task: TaskWriter) -> None:

@@ -37,6 +37,8 @@ FORMATS = {
 _CHECKPOINTS = "xqgbench.retrievers.checkpoints"
 #: ``owner/name``, and a revision where one is wanted.
 _HUB_ID = r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+(@[A-Za-z0-9._/-]+)?"
+#: Models that bring weights of another layout, and what writes them as a checkpoint folder.
+EXPORTERS = {"e5-small": "xqgbench.retrievers.e5_checkpoint:export"}
 AUGMENTATIONS = {"none": "xqgbench.augmentations.plain:Plain", "xqg": "xqgbench.augmentations.xqg:XQG"}
 
 
@@ -166,6 +168,17 @@ def task_format(name: str) -> Callable[[TaskCard, Files], Task]:
     if name in installed:
         return cast(Callable[[TaskCard, Files], Task], installed[name].load())
     raise UnknownName("format", name, [*FORMATS, *installed])
+
+
+def exporter(name: str) -> Callable[[ModelCard, Path], None]:
+    """What writes the weights of a model as a checkpoint folder, given its card and the folder.
+
+    Raises:
+        UnknownName: no such model, or none that can be exported.
+    """
+    if name not in EXPORTERS:
+        raise UnknownName("model to export", name, EXPORTERS, "Models from the hub are checkpoint folders as they are.")
+    return cast(Callable[[ModelCard, Path], None], import_object(EXPORTERS[name]))
 
 
 def import_object(spec: str) -> Any:

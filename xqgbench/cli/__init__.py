@@ -10,7 +10,8 @@ from typing import TextIO
 import click
 
 from xqgbench.cli.check_command import check
-from xqgbench.cli.commands import eval_, leaderboard, models, sweep
+from xqgbench.cli.commands import eval_, leaderboard, sweep
+from xqgbench.cli.model_commands import models
 from xqgbench.cli.plan_command import plan
 from xqgbench.cli.score_command import score
 from xqgbench.cli.store_commands import store

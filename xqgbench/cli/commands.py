@@ -261,17 +261,6 @@ def sweep(
     show.sweep(found, path, as_json)
 
 
-@click.command(epilog="\b\nExample:\n  xqgbench models --json")
-@AS_JSON
-@DEBUG
-def models(as_json: bool, debug: bool) -> None:
-    """List the retrievers known by name."""
-    from xqgbench.cli import show
-    from xqgbench.registry import model_cards, plugins
-
-    show.models(model_cards(), plugins("retrievers"), as_json)
-
-
 @click.command(epilog="\b\nExample:\n  xqgbench leaderboard --results results --output leaderboard")
 @click.option("--results", type=FOLDER, default="results", show_default=True, help="Where results are.")
 @click.option("--output", type=FOLDER, default="leaderboard", show_default=True, help="Where the tables are written.")

