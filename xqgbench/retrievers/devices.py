@@ -1,4 +1,4 @@
-"""Where models run, and with how many threads."""
+"""Where models run, with how many threads, and that loading them says nothing."""
 
 from __future__ import annotations
 
@@ -89,3 +89,17 @@ def one_thread_each() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def loading_quietly() -> Iterator[None]:
+    """Neither progress bars nor transformers' report of weights: the harness shows its own, and looks for itself."""
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)

@@ -25,17 +25,18 @@ class SentenceTransformerRetriever:
     def _models(self) -> list[Any]:
         """The model, once per device."""
         from sentence_transformers import SentenceTransformer
-        from transformers.utils.logging import disable_progress_bar
 
-        disable_progress_bar()  # of loading; the harness shows its own
         places = devices.devices(self._loading.device)
-        model = SentenceTransformer(
-            str(self._folder),
-            local_files_only=True,
-            device=places[0],
-            trust_remote_code=self._loading.trust_remote_code,
-        )
-        devices.need_width(self._folder, self.info, model.get_sentence_embedding_dimension())
+        with devices.loading_quietly():
+            model = SentenceTransformer(
+                str(self._folder),
+                local_files_only=True,
+                device=places[0],
+                trust_remote_code=self._loading.trust_remote_code,
+            )
+        # its name until version 5
+        width = getattr(model, "get_embedding_dimension", None) or model.get_sentence_embedding_dimension
+        devices.need_width(self._folder, self.info, width())
         return devices.replicas(model.eval().to(devices.torch_dtype(self._loading.dtype)), places)
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:

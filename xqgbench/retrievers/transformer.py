@@ -52,8 +52,10 @@ class _Encoder:
         self._dim, self._pooling = info.dim, settings.pooling
         places = devices.devices(loading.device)
         self._budget = devices.budget(places[0], settings.batch_tokens, deterministic=loading.deterministic)
-        self._tokenizer = _tokenizer(folder, settings, loading)
-        self._models = devices.replicas(_model(folder, info, settings, loading), places)
+        with devices.loading_quietly():
+            self._tokenizer = _tokenizer(folder, settings, loading)
+            model = _model(folder, info, settings, loading)
+        self._models = devices.replicas(model, places)
 
     def encode(self, texts: Sequence[str], length: int) -> Vectors:
         tokenise = functools.partial(
@@ -112,7 +114,6 @@ def _model(folder: Path, info: RetrieverInfo, settings: Settings, loading: Loadi
     """
     import transformers
 
-    transformers.utils.logging.disable_progress_bar()  # of loading; the harness shows its own
     config = read_json(folder / "config.json")
     code: dict[str, Any] = {"trust_remote_code": loading.trust_remote_code}
     code |= {"code_revision": settings.code_revision} if settings.code_revision else {"local_files_only": True}
