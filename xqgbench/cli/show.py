@@ -179,7 +179,9 @@ def _subset(pair: _Pair) -> Text:
     """What to know of an evaluation of some languages: the mean of every measure, which is no macro average."""
     first, second = pair.first, pair.second
     of = f"{len(first.languages)} of {len(first.card_languages)} languages"
-    lines = [f"Incomplete: {of} were evaluated, so there is no macro average. Means of these {len(first.languages)}:"]
+    lines = [f"Incomplete: {of} were evaluated, so there is no macro average."]
+    if first.languages:
+        lines[0] += f" Means of these {len(first.languages)}:"
     for measure in _measures(pair) if first.languages else ():
         after = f", {second.system} {second.macro(measure):.4f}" if second else ""
         lines.append(f"  {measure}: {first.system} {first.macro(measure):.4f}{after}")
