@@ -130,7 +130,7 @@ def test_dimensions_are_those_of_the_last_module_that_sets_them(tmp_path: Path) 
 
 
 def test_a_folder_without_a_checkpoint_says_what_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(InvalidParameter, match=r"neither config\.json nor modules\.json"):
+    with pytest.raises(MissingWeights, match=r"neither config\.json nor modules\.json"):
         registry.retriever(str(tmp_path))
 
 

@@ -21,7 +21,7 @@ from xqgbench.augmentations.xqg import XQG
 from xqgbench.errors import InvalidParameter, UnknownName, UsageError
 from xqgbench.formats.xor_retrieve import open_task as open_xor_retrieve
 from xqgbench.fusion import Fusion
-from xqgbench.types import RetrieverInfo
+from xqgbench.types import Loading, RetrieverInfo
 
 PLUGIN = """
 import numpy as np
@@ -327,17 +327,17 @@ def test_an_ordinary_name_is_accepted(name: str) -> None:
 
 def test_a_model_path_that_is_no_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidParameter, match="is not a folder"):
-        registry.retriever("mbert", tmp_path / "nothing")
+        registry.retriever("mbert", Loading(path=tmp_path / "nothing"))
 
 
 def test_a_model_path_is_refused_for_a_model_that_brings_its_weights(tmp_path: Path) -> None:
     with pytest.raises(InvalidParameter, match="brings its own weights"):
-        registry.retriever("e5-small", tmp_path)
+        registry.retriever("e5-small", Loading(path=tmp_path))
 
 
 def test_a_model_path_is_refused_for_a_plugin(plugin: Path, tmp_path: Path) -> None:
     with pytest.raises(InvalidParameter, match="goes with a model known by name"):
-        registry.retriever(f"{plugin}:Mine", tmp_path)
+        registry.retriever(f"{plugin}:Mine", Loading(path=tmp_path))
 
 
 # Cards, augmentations, formats

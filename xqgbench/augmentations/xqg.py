@@ -49,6 +49,8 @@ class XQG:
         for ids, base in vectors.passages(language):
             yield ids, self._fused(base, next(generated), languages)
             del base  # a mapped file is given back before the next one is asked for; zip would keep it and its mate
+        if next(generated, None) is not None:  # asked to its end, where vectors made elsewhere are known whole
+            raise ValueError("there are generated queries beyond the last passage")
 
     def _fused(self, base: Vectors, chunk: GeneratedChunk, languages: Sequence[str]) -> Vectors:
         means, counts = pool(chunk.means, chunk.counts, languages)

@@ -233,12 +233,12 @@ def folder_hash(folders: tuple[Path, ...]) -> str:
     """Hash of weights and settings of local folders; a README or the folder's name is no part of it.
 
     Raises:
-        InvalidParameter, MissingWeights: a folder holds no checkpoint.
+        MissingWeights: a folder holds no checkpoint.
     """
     listed = ""
     for folder in folders:
         if not any((folder / name).is_file() for name in ("config.json", "modules.json")):
-            raise InvalidParameter(f"{folder} holds no checkpoint: neither config.json nor modules.json is in it.")
+            raise MissingWeights(f"{folder} holds no checkpoint: neither config.json nor modules.json is in it.")
         parts = [part for part in (folder, *_modules(folder)) if part.is_dir()]
         weights = [file for part in parts for file in _weights(part)]
         if not weights:
