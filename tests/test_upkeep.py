@@ -35,7 +35,9 @@ def filled(root: Path) -> Store:
     store = Store(root, "mine", {"name": "mine", "dtype": "float32"})
     for role, key, rows in (("queries", KEYS[0], 2), ("passages", KEYS[0], 5), ("passages", KEYS[1], 4)):
         store.write(role, key, np.ones((rows, 8), np.float32))
-    Store(root, "other", {"name": "other", "dtype": "float32", "stored": "float16"}).write("passages", KEYS[2], np.ones((1, 8), np.float16))
+    Store(root, "other", {"name": "other", "dtype": "float32", "stored": "float16"}).write(
+        "passages", KEYS[2], np.ones((1, 8), np.float16)
+    )
     (root / "notes.txt").write_text("mine", encoding="utf-8")
     return store
 
