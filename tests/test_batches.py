@@ -80,6 +80,27 @@ def test_a_budget_of_one_token_gives_every_text_a_batch_of_its_own() -> None:
     assert sorted(forward.shapes) == [(1, 1), (1, 1), (1, 2), (1, 3)]
 
 
+@pytest.mark.parametrize("kind", [tokenise, tokenise_left])
+def test_a_text_of_no_tokens_leaves_the_others_whole(kind: Any) -> None:
+    """Some tokenizers make nothing of an empty text, and its row is padding alone."""
+    texts = ["abc", "", "d", "efgh"]
+    np.testing.assert_array_equal(batches.encode(texts, kind, [Forward()], 2, 1), expected(texts))
+
+
+def test_what_is_no_tensor_is_handed_to_every_batch() -> None:
+    """sentence-transformers says beside the tokens that they are text."""
+    seen = []
+
+    def forward(features: Features) -> Vectors:
+        seen.append((tuple(features["input_ids"].shape), features["modality"], features["prompt_length"]))
+        return np.zeros((len(features["input_ids"]), 2), dtype=np.float32)
+
+    batches.encode(
+        ["aaa", "b"], lambda texts: {**tokenise(texts), "modality": "text", "prompt_length": 2}, [forward], 2, 1
+    )
+    assert sorted(seen) == [((1, 1), "text", 2), ((1, 3), "text", 2)]
+
+
 def test_the_longest_texts_come_first() -> None:
     """So that what does not fit into memory is known at once."""
     forward = Forward()

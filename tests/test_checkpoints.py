@@ -445,6 +445,19 @@ def test_modules_are_run_by_sentence_transformers_with_its_own_outcome(modules: 
     np.testing.assert_allclose(retriever.encode_queries([*QUERIES, *TEXTS]), theirs, rtol=0, atol=1e-5)
 
 
+def test_texts_are_batched_and_deterministic_ones_are_alone_with_modules_too(modules: Path) -> None:
+    retriever = registry.retriever(str(modules), Loading(deterministic=True))
+    texts = [*QUERIES, *TEXTS]
+    shapes: list[int] = []
+    retriever._models[0].register_forward_pre_hook(  # type: ignore[attr-defined]
+        lambda _, given: shapes.append(len(given[0]["input_ids"]))
+    )
+    together = retriever.encode_queries(texts)
+    assert shapes == [1] * len(texts)
+    alone = np.concatenate([retriever.encode_queries([text]) for text in texts])
+    assert together.tobytes() == alone.tobytes()
+
+
 def test_a_changed_module_is_another_revision(modules: Path) -> None:
     before = registry.retriever(str(modules)).info.revision
     weights = next(modules.glob("2_Dense/*.safetensors"))

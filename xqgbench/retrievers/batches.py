@@ -21,7 +21,8 @@ PIECE = 256
 #: Texts whose tokens are in memory at once; a whole number of pieces.
 WINDOW = 4_096
 
-#: What a tokenizer makes of texts: name -> tensor (texts, tokens), padded on one side, ``attention_mask`` among them.
+#: What a tokenizer makes of texts: name -> tensor (texts, tokens), padded on one side, ``attention_mask`` among them;
+#: what is no tensor holds for all texts.
 Features = Mapping[str, Any]
 Rows = npt.NDArray[np.int64]
 
@@ -88,17 +89,17 @@ def batches(features: Features, size: int, budget: int) -> Iterator[tuple[Rows, 
     Features that are no rows of tokens (of models that are no transformers) stay one batch.
     """
     mask = features.get("attention_mask")
-    shapes = {tuple(getattr(value, "shape", ())) for value in features.values()}
-    if mask is None or len(shapes) != 1 or mask.ndim != 2:
+    tensors = {name: value for name, value in features.items() if hasattr(value, "shape")}
+    if mask is None or mask.ndim != 2 or any(value.shape != mask.shape for value in tensors.values()):
         yield np.arange(size), features
         return
     lengths, width = mask.sum(dim=1).numpy(), mask.shape[1]
-    padded_left = bool((mask[:, -1] == 1).all()) and bool((lengths < width).any())
+    padded_left = bool(((mask[:, 0] == 0) & (mask[:, -1] == 1)).any())
     order = np.argsort(-lengths, kind="stable")
     start = 0
     while start < len(order):
         longest = max(int(lengths[order[start]]), 1)
         rows = order[start : start + max(1, budget // longest)]
         columns = slice(width - longest, width) if padded_left else slice(0, longest)
-        yield rows, {name: value[rows][:, columns] for name, value in features.items()}
+        yield rows, {**features, **{name: value[rows][:, columns] for name, value in tensors.items()}}
         start += len(rows)
