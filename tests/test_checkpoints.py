@@ -410,6 +410,37 @@ def test_trusted_code_runs_with_all_its_buffers(own: Path, trained: Any, model: 
     assert "code" in retriever.info.notes
 
 
+@pytest.fixture
+def own_modules(own: Path) -> Path:
+    kinds = {"": "Transformer", "1_Pooling": "Pooling"}
+    listed = [{"path": path, "type": f"sentence_transformers.models.{kind}"} for path, kind in kinds.items()]
+    entries = [{"idx": i, "name": str(i), **entry} for i, entry in enumerate(listed)]
+    (own / "modules.json").write_text(json.dumps(entries), encoding="utf-8")
+    write(own / "1_Pooling" / "config.json", word_embedding_dimension=DIM, pooling_mode_cls_token=True)
+    return own
+
+
+def test_code_behind_modules_is_not_run_unless_it_is_trusted(own_modules: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidParameter, match=r"config\.json, auto_map.*allow it with --trust-remote-code"):
+        registry.retriever(str(own_modules)).encode_queries(QUERIES)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_modules_of_own_code_are_refused_unless_it_is_trusted(modules: Path) -> None:
+    listed = json.loads((modules / "modules.json").read_bytes())
+    listed[1]["type"] = "own.Pooling"
+    (modules / "modules.json").write_text(json.dumps(listed), encoding="utf-8")
+    with pytest.raises(InvalidParameter, match=r"modules\.json, own\.Pooling.*allow it with --trust-remote-code"):
+        registry.retriever(str(modules)).encode_queries(QUERIES)
+
+
+def test_trusted_code_behind_modules_runs_with_all_its_buffers(own_modules: Path, trained: Any, model: Any) -> None:
+    """sentence-transformers loads it with whatever stood in memory before in the place of them."""
+    retriever = registry.retriever(str(own_modules), Loading(trust_remote_code=True))
+    expected = np.stack([2 * hidden(trained, model, text, 64)[0] for text in QUERIES])
+    np.testing.assert_allclose(retriever.encode_queries(QUERIES), expected, rtol=0, atol=1e-4)
+
+
 def test_the_code_counts_for_the_revision(own: Path) -> None:
     before = opened(card(), own).info.revision
     (own / "own.py").write_text(CODE.replace("2.0", "3.0"), encoding="utf-8")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from xqgbench.retrievers import batches, devices
+from xqgbench.retrievers import batches, devices, own_code
 from xqgbench.retrievers.settings import Settings
 from xqgbench.types import Loading, Passage, RetrieverInfo, Vectors
 
@@ -27,6 +27,8 @@ class SentenceTransformerRetriever:
         from sentence_transformers import SentenceTransformer
 
         places = devices.devices(self._loading.device)
+        if not self._loading.trust_remote_code:
+            own_code.refuse(self._folder, self.info.name)
         with devices.loading_quietly():
             model = SentenceTransformer(
                 str(self._folder),
@@ -34,6 +36,7 @@ class SentenceTransformerRetriever:
                 device=places[0],
                 trust_remote_code=self._loading.trust_remote_code,
             )
+        model = own_code.with_its_buffers(model)
         # its name until version 5
         width = getattr(model, "get_embedding_dimension", None) or model.get_sentence_embedding_dimension
         devices.need_width(self._folder, self.info, width())

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from xqgbench.errors import InvalidParameter, MissingWeights
-from xqgbench.retrievers import batches, devices
+from xqgbench.errors import MissingWeights
+from xqgbench.retrievers import batches, devices, own_code
 from xqgbench.retrievers.settings import Settings, read_json
 from xqgbench.types import Loading, Passage, RetrieverInfo, Vectors
 
@@ -118,9 +118,9 @@ def _model(folder: Path, info: RetrieverInfo, settings: Settings, loading: Loadi
     code: dict[str, Any] = {"trust_remote_code": loading.trust_remote_code}
     code |= {"code_revision": settings.code_revision} if settings.code_revision else {"local_files_only": True}
     if loading.trust_remote_code and "AutoModel" in config.get("auto_map", {}):
-        model, missing = _with_its_own_code(folder, code)
+        model, missing = own_code.loaded(folder, code)
     else:
-        _refuse_code(folder, info, config)
+        own_code.refuse(folder, info.name)
         # AutoModel takes every DPR folder for an encoder of questions.
         architecture = next(iter(config.get("architectures") or ()), "")
         factory = getattr(transformers, architecture) if architecture.startswith("DPR") else transformers.AutoModel
@@ -137,31 +137,3 @@ def _model(folder: Path, info: RetrieverInfo, settings: Settings, loading: Loadi
     width = getattr(model.config, "projection_dim", 0) or model.config.hidden_size
     devices.need_width(folder, info, width)
     return model.eval().to(devices.torch_dtype(loading.dtype))
-
-
-def _refuse_code(folder: Path, info: RetrieverInfo, config: Mapping[str, Any]) -> None:
-    from transformers import CONFIG_MAPPING
-
-    if config.get("auto_map") and config.get("model_type") not in CONFIG_MAPPING:
-        raise InvalidParameter(
-            f"model '{info.name}' is run by Python code that comes with its checkpoint ({folder / 'config.json'}, "
-            f"auto_map). Read that code, and allow it with --trust-remote-code."
-        )
-
-
-def _with_its_own_code(folder: Path, code: Mapping[str, Any]) -> tuple[Any, Sequence[str]]:
-    """A model of its own code; its weights are put in afterwards.
-
-    from_pretrained leaves buffers that are no part of the weights uninitialised where the code is not
-    transformers' own (rotary frequencies, positions), which gives vectors without meaning and no error.
-    """
-    from safetensors.torch import load_file
-    from transformers import AutoConfig, AutoModel
-
-    config = AutoConfig.from_pretrained(folder, **code)
-    model = AutoModel.from_config(config, **{name: value for name, value in code.items() if name != "local_files_only"})
-    prefix = f"{model.base_model_prefix}."
-    tensors: dict[str, Any] = {}
-    for file in sorted(folder.glob("*.safetensors")):
-        tensors |= {name.removeprefix(prefix): tensor for name, tensor in load_file(file).items()}
-    return model, model.load_state_dict(tensors, strict=False).missing_keys
