@@ -127,6 +127,17 @@ def test_dimensions_are_those_of_the_last_module_that_sets_them(tmp_path: Path) 
     (tmp_path / "modules.json").write_text(json.dumps(modules), encoding="utf-8")
     write(tmp_path / "2_Dense" / "config.json", in_features=1536, out_features=512)
     assert dimensions(tmp_path) == 512
+    write(tmp_path / "config_sentence_transformers.json", truncate_dim=64)
+    assert dimensions(tmp_path) == 64
+
+
+@pytest.mark.parametrize(("modes", "width"), [("mean", 768), (["cls", "mean"], 1536)])
+def test_pooling_is_read_as_sentence_transformers_6_writes_it(tmp_path: Path, modes: Any, width: int) -> None:
+    (tmp_path / "modules.json").write_text(json.dumps([{"path": "1_Pooling", "type": "x.Pooling"}]), encoding="utf-8")
+    write(tmp_path / "1_Pooling" / "config.json", embedding_dimension=768, pooling_mode=modes)
+    assert dimensions(tmp_path) == width
+    (tmp_path / "modules.json").unlink()
+    assert from_files(tmp_path, {})[0].pooling == ("mean" if modes == "mean" else "cls")
 
 
 def test_a_folder_without_a_checkpoint_says_what_is_missing(tmp_path: Path) -> None:
@@ -290,6 +301,18 @@ def test_each_role_has_its_own_encoder_loaded_whole(split: Path, trained: Any) -
             with torch.inference_mode():
                 expected = reference(torch.tensor([ids])).pooler_output[0].numpy()
             np.testing.assert_allclose(vector, expected, rtol=0, atol=1e-5)
+
+
+def test_an_encoder_of_dprs_kind_may_project(split: Path) -> None:
+    import torch
+    from transformers import DPRContextEncoder
+
+    config = DPRContextEncoder.config_class.from_pretrained(split / "passage", projection_dim=8)
+    torch.manual_seed(4)
+    DPRContextEncoder(config).save_pretrained(split / "passage")
+    retriever = registry.retriever(str(split / "passage"))
+    assert retriever.info.dim == 8
+    assert retriever.encode_queries(QUERIES).shape == (len(QUERIES), 8)
 
 
 def test_both_encoders_count_for_the_revision(split: Path) -> None:
@@ -487,6 +510,39 @@ def test_texts_are_batched_and_deterministic_ones_are_alone_with_modules_too(mod
     assert shapes == [1] * len(texts)
     alone = np.concatenate([retriever.encode_queries([text]) for text in texts])
     assert together.tobytes() == alone.tobytes()
+
+
+def saved(folder: Path, *more: Any, **options: Any) -> tuple[Path, Any]:
+    """A folder of modules that begin with the small model, and the SentenceTransformer that was saved there."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer import modules as parts
+
+    path = folder.parent / "saved"
+    modules = [parts.Transformer(str(folder), max_seq_length=40), *more]
+    made = SentenceTransformer(modules=modules, device="cpu", **options)
+    made.save(str(path))
+    return path, made
+
+
+def test_a_pooling_that_leaves_the_prompt_out_does_so_here(folder: Path) -> None:
+    from sentence_transformers.sentence_transformer import modules as parts
+
+    prompts = {"query": "Mikä on joki: ", "document": "The river: ", "passage": "joki "}
+    path, theirs = saved(folder, parts.Pooling(DIM, "mean", include_prompt=False), prompts=prompts)
+    retriever = registry.retriever(str(path))
+    assert (retriever.info.query_prompt, retriever.info.passage_prompt) == (prompts["query"], prompts["document"])
+    np.testing.assert_allclose(retriever.encode_queries(QUERIES), theirs.encode_query(QUERIES), rtol=0, atol=1e-5)
+    joined = [f"{p.title} {p.text}" for p in SMALL]
+    np.testing.assert_allclose(retriever.encode_passages(SMALL), theirs.encode_document(joined), rtol=0, atol=1e-5)
+
+
+def test_vectors_are_cut_where_the_files_of_sentence_transformers_say_so(folder: Path) -> None:
+    from sentence_transformers.sentence_transformer import modules as parts
+
+    path, theirs = saved(folder, parts.Pooling(DIM, "mean"), truncate_dim=8)
+    retriever = registry.retriever(str(path))
+    assert retriever.info.dim == 8
+    np.testing.assert_allclose(retriever.encode_queries(QUERIES), theirs.encode(QUERIES), rtol=0, atol=1e-5)
 
 
 def test_a_changed_module_is_another_revision(modules: Path) -> None:

@@ -52,7 +52,7 @@ def loaded(folder: Path, code: Mapping[str, Any]) -> tuple[Any, Sequence[str]]:
 
 
 def with_its_buffers(model: Any) -> Any:
-    """The same where another library has loaded such models, as parts of its own: buffers as their classes make them."""
+    """The same of models that another library has loaded as parts of its own: buffers as their classes make them."""
     for part in list(model.modules()):
         if not type(part).__module__.startswith("transformers_modules.") or not hasattr(part, "config"):
             continue

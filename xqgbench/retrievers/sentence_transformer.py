@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,22 +38,23 @@ class SentenceTransformerRetriever:
                 trust_remote_code=self._loading.trust_remote_code,
             )
         model = own_code.with_its_buffers(model)
-        # its name until version 5
-        width = getattr(model, "get_embedding_dimension", None) or model.get_sentence_embedding_dimension
-        devices.need_width(self._folder, self.info, width())
+        devices.need_width(self._folder, self.info, model.get_embedding_dimension())
         return devices.replicas(model.eval().to(devices.torch_dtype(self._loading.dtype)), places)
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
-        return self._encode([f"{self._settings.query_prompt}{text}" for text in texts], self._settings.query_length)
+        return self._encode(texts, "query", self._settings.query_prompt, self._settings.query_length)
 
     def encode_passages(self, passages: Sequence[Passage]) -> Vectors:
-        prompted = [f"{self._settings.passage_prompt}{p.joined(self._settings.title_join)}" for p in passages]
-        return self._encode(prompted, self._settings.passage_length)
+        joined = [passage.joined(self._settings.title_join) for passage in passages]
+        return self._encode(joined, "document", self._settings.passage_prompt, self._settings.passage_length)
 
-    def _encode(self, texts: Sequence[str], length: int) -> Vectors:
+    def _encode(self, texts: Sequence[str], task: str, prompt: str, length: int) -> Vectors:
         first = self._models[0]
-        first.max_seq_length = length
-        tokenise = first.preprocess if hasattr(first, "preprocess") else first.tokenize  # its name until version 5
+        if first.max_seq_length != math.inf:  # of bags of words, which have no limit to set
+            first.max_seq_length = length
+        # The library puts the prompt before the texts, because its modules may pool without it; some have a route for
+        # each task.
+        tokenise = functools.partial(first.preprocess, prompt=prompt or None, task=task)
         deterministic = self._loading.deterministic
         budget = devices.budget(str(first.device), self._settings.batch_tokens, deterministic=deterministic)
         forwards = [functools.partial(_forward, model) for model in self._models]
@@ -65,5 +67,5 @@ def _forward(model: Any, features: Mapping[str, Any]) -> Vectors:
 
     with torch.inference_mode():
         on_device = {name: v.to(model.device) if hasattr(v, "to") else v for name, v in features.items()}
-        vectors: Vectors = model(on_device)["sentence_embedding"].float().cpu().numpy()
+        vectors: Vectors = model(on_device)["sentence_embedding"][:, : model.truncate_dim].float().cpu().numpy()
         return vectors

@@ -17,8 +17,8 @@ POOLINGS = ("cls", "mean", "last-token")
 USUAL_LENGTH = 512
 #: Decoders see a whole text at its last token alone.
 _DECODERS = ("ForCausalLM", "LMHeadModel")
-#: Prompt names of sentence-transformers for the two roles, the likelier first.
-_ROLES = {"query_prompt": ("query",), "passage_prompt": ("passage", "document", "corpus")}
+#: Prompt names of sentence-transformers for the two roles, in the order of its own encode_document.
+_ROLES = {"query_prompt": ("query",), "passage_prompt": ("document", "passage", "corpus")}
 #: RoBERTa's positions begin behind the padding index.
 _OFFSET_POSITIONS = ("xlm-roberta", "roberta", "camembert", "xlm-roberta-xl", "mpnet")
 
@@ -116,12 +116,13 @@ def from_files(folder: Path, said: Mapping[str, str]) -> tuple[Settings, tuple[s
 
 
 def dimensions(folder: Path) -> int:
-    """Dimensions of its vectors: of the last module that sets them, else of the hidden states.
+    """Dimensions of its vectors: cut to so many, or of the last module that sets them, else of the hidden states.
 
     Raises:
         InvalidParameter: its files do not say.
     """
     found = 0
+    own = read_json(folder / "config_sentence_transformers.json")
     modules: Any = json.loads((folder / "modules.json").read_bytes()) if (folder / "modules.json").is_file() else []
     for module in modules:
         config = read_json(folder / str(module.get("path", "")) / "config.json")
@@ -129,13 +130,14 @@ def dimensions(folder: Path) -> int:
         if kind == "Dense":
             found = int(config.get("out_features", 0))
         elif kind == "Pooling":
-            modes = sum(bool(value) for name, value in config.items() if name.startswith("pooling_mode_"))
             width = config.get("embedding_dimension") or config.get("word_embedding_dimension") or 0
-            found = int(width) * max(modes, 1)
+            found = int(width) * max(len(_modes(config)), 1)
     config = read_json(folder / "config.json")
     config = config.get("text_config") or config
-    sizes = (config.get(name) for name in ("hidden_size", "d_model", "n_embd", "dim"))
-    found = found or int(next(filter(None, sizes), 0))
+    of_dpr = config.get("model_type") == "dpr"  # projects where it says so
+    names = (*(("projection_dim",) if of_dpr else ()), "hidden_size", "d_model", "n_embd", "dim")
+    sizes = (config.get(name) for name in names)
+    found = (modules and own.get("truncate_dim")) or found or int(next(filter(None, sizes), 0))
     if not found:
         raise InvalidParameter(f"{folder / 'config.json'} does not say how many dimensions the vectors have.")
     return found
@@ -160,9 +162,9 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def _pooling(folder: Path, config: Mapping[str, Any]) -> tuple[str, bool]:
     """Pooling, and whether the files say so."""
-    modes = read_json(folder / "1_Pooling" / "config.json")
-    for name, mode in (("cls", "cls_token"), ("mean", "mean_tokens"), ("last-token", "lasttoken")):
-        if modes.get(f"pooling_mode_{mode}"):
+    modes = _modes(read_json(folder / "1_Pooling" / "config.json"))
+    for name, mode in (("cls", "cls"), ("mean", "mean"), ("last-token", "lasttoken")):
+        if mode in modes:
             return name, True
     architecture = next(iter(config.get("architectures") or ()), "")
     if architecture.startswith("DPR"):
@@ -170,6 +172,16 @@ def _pooling(folder: Path, config: Mapping[str, Any]) -> tuple[str, bool]:
     if architecture.endswith(_DECODERS):
         return "last-token", False
     return "mean", False
+
+
+def _modes(config: Mapping[str, Any]) -> list[str]:
+    """What a Pooling module concatenates: named since version 6 of sentence-transformers, a switch each until then."""
+    said = config.get("pooling_mode") or [
+        name.removeprefix("pooling_mode_").removesuffix("_tokens").removesuffix("_token")
+        for name, on in config.items()
+        if name.startswith("pooling_mode_") and on
+    ]
+    return [said] if isinstance(said, str) else list(said)
 
 
 def _length(folder: Path, config: Mapping[str, Any]) -> int:

@@ -134,6 +134,7 @@ def _model(folder: Path, info: RetrieverInfo, settings: Settings, loading: Loadi
             f"among them: they are those of another architecture than config.json says, or only a part. Copy the "
             f"checkpoint again."
         )
-    width = getattr(model.config, "projection_dim", 0) or model.config.hidden_size
+    of_dpr = config.get("model_type") == "dpr"
+    width = (of_dpr and model.config.projection_dim) or model.config.get_text_config().hidden_size
     devices.need_width(folder, info, width)
     return model.eval().to(devices.torch_dtype(loading.dtype))
