@@ -244,12 +244,58 @@ def test_the_number_of_threads_is_left_as_it_was(folder: Path) -> None:
 
 @pytest.mark.parametrize("side", ["right", "left"])
 def test_last_token_pooling_takes_the_last_token_of_the_text(folder: Path, trained: Any, model: Any, side: str) -> None:
-    """On either side of the padding; BERT's positions begin at the padding, so left is only looked at for one text."""
+    """Whatever side its tokenizer pads on: BERT's positions would begin at the padding."""
     updated(folder / "tokenizer_config.json", padding_side=side)
     retriever = from_card(card(pooling="last-token"), Loading(path=folder))
-    for texts in ([QUERIES[0]], QUERIES if side == "right" else [QUERIES[1]]):
-        expected = np.stack([hidden(trained, model, text, 6)[-1] for text in texts])
-        np.testing.assert_allclose(retriever.encode_queries(texts), expected, rtol=0, atol=1e-5)
+    expected = np.stack([hidden(trained, model, text, 6)[-1] for text in QUERIES])
+    np.testing.assert_allclose(retriever.encode_queries(QUERIES), expected, rtol=0, atol=1e-5)
+
+
+@pytest.fixture
+def decoder(folder: Path, trained: Any) -> Path:
+    """Of Qwen's shape, with rotary positions, and a tokenizer that has no token for padding."""
+    import torch
+    from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+
+    torch.manual_seed(6)
+    config = Qwen3Config(
+        vocab_size=trained.get_vocab_size(),
+        hidden_size=DIM,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        initializer_range=0.3,
+    )
+    path = folder.parent / "decoder"
+    Qwen3ForCausalLM(config).save_pretrained(path)
+    special = {"unk_token": "[UNK]", "eos_token": "[SEP]", "padding_side": "left", "model_max_length": 10**30}
+    PreTrainedTokenizerFast(tokenizer_object=trained, **special).save_pretrained(path)
+    return path
+
+
+def test_a_decoder_is_encoded_alike_alone_and_in_a_batch(decoder: Path) -> None:
+    retriever = registry.retriever(str(decoder))
+    assert (retriever.info.pooling, retriever.info.query_length) == ("last-token", 32768)
+    texts = [*QUERIES, *TEXTS]
+    alone = np.concatenate([retriever.encode_queries([text]) for text in texts])
+    np.testing.assert_allclose(retriever.encode_queries(texts), alone, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_leaves_rotary_frequencies_as_transformers_does(decoder: Path, dtype: Any) -> None:
+    """In bfloat16 they would be wrong by whole positions far into a text."""
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    text = " ".join(TEXTS * 8)
+    theirs = AutoModel.from_pretrained(decoder, dtype=getattr(torch, dtype)).eval()
+    tokens = AutoTokenizer.from_pretrained(decoder)(text, return_tensors="pt", return_token_type_ids=False)
+    with torch.inference_mode():
+        expected = theirs(**tokens).last_hidden_state[:, -1].float().numpy()
+    found = registry.retriever(str(decoder), Loading(dtype=dtype)).encode_queries([text])
+    np.testing.assert_array_equal(found, expected)
 
 
 # Two encoders

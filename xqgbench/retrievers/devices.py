@@ -55,10 +55,17 @@ def need_width(folder: Path, info: RetrieverInfo, width: int | None) -> None:
         )
 
 
-def torch_dtype(dtype: Dtype) -> Any:
+def in_dtype(model: Any, dtype: Dtype) -> Any:
+    """The model with its weights in that precision; other buffers, such as rotary frequencies, keep theirs."""
     import torch
 
-    return getattr(torch, dtype)
+    weights = model.state_dict()
+    buffers = {name: buffer for name, buffer in model.named_buffers() if name not in weights}
+    model.to(getattr(torch, dtype))
+    for name, buffer in buffers.items():
+        owner, _, own_name = name.rpartition(".")
+        setattr(model.get_submodule(owner), own_name, buffer)
+    return model
 
 
 def replicas(model: Any, places: Sequence[str]) -> list[Any]:

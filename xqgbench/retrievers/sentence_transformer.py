@@ -39,7 +39,7 @@ class SentenceTransformerRetriever:
             )
         model = own_code.with_its_buffers(model)
         devices.need_width(self._folder, self.info, model.get_embedding_dimension())
-        return devices.replicas(model.eval().to(devices.torch_dtype(self._loading.dtype)), places)
+        return devices.replicas(devices.in_dtype(model.eval(), self._loading.dtype), places)
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         return self._encode(texts, "query", self._settings.query_prompt, self._settings.query_length)

@@ -93,6 +93,15 @@ def pooled(hidden: Any, mask: Any, pooling: str) -> Any:
 
 
 def _tokenizer(folder: Path, settings: Settings, loading: Loading) -> Any:
+    tokenizer = _as_its_files_say(folder, settings, loading)
+    # Decoders do not see what follows, and counted positions begin with the text: vectors do not depend on the padding.
+    tokenizer.padding_side = "right"
+    if tokenizer.pad_token is None:  # of decoders; padding is masked, so any token will do
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def _as_its_files_say(folder: Path, settings: Settings, loading: Loading) -> Any:
     from transformers import AutoTokenizer, BertTokenizerFast
 
     # transformers lowercases for DPR folders whatever their files say, and for BERT ones that do not say.
@@ -137,4 +146,4 @@ def _model(folder: Path, info: RetrieverInfo, settings: Settings, loading: Loadi
     of_dpr = config.get("model_type") == "dpr"
     width = (of_dpr and model.config.projection_dim) or model.config.get_text_config().hidden_size
     devices.need_width(folder, info, width)
-    return model.eval().to(devices.torch_dtype(loading.dtype))
+    return devices.in_dtype(model.eval(), loading.dtype)
