@@ -15,6 +15,7 @@ from tests.test_retrievers import DIM, QUERIES, SMALL, card, folder, hidden, mod
 from xqgbench import registry
 from xqgbench.encode import identity
 from xqgbench.errors import InvalidParameter, MissingWeights, UnknownName, UsageError
+from xqgbench.provenance import named_model
 from xqgbench.retrievers.checkpoints import from_card, from_folder
 from xqgbench.retrievers.settings import Settings, dimensions, from_files
 from xqgbench.types import Loading, ModelCard
@@ -59,6 +60,32 @@ def test_what_the_user_says_is_not_assumed_and_stands_in_the_name(folder: Path) 
     assert info.name.startswith("tiny_pooling.cls_query_prompt.")
     assert info.name.endswith("_query_length.8_similarity.dot")
     registry.retriever(str(folder), Loading(settings=said))  # so it is a name that the registry takes
+
+
+def test_the_name_does_not_depend_on_the_order_of_settings(folder: Path) -> None:
+    names = {
+        from_folder(folder, Loading(settings=said)).info.name
+        for said in ({"pooling": "cls", "query_length": "8"}, {"query_length": "8", "pooling": "cls"})
+    }
+    assert names == {"tiny_pooling.cls_query_length.8"}
+
+
+@pytest.mark.parametrize("spec", [".", "../tiny", "../tiny/", "./"])
+def test_a_folder_has_one_name_however_it_is_written(folder: Path, monkeypatch: pytest.MonkeyPatch, spec: str) -> None:
+    monkeypatch.chdir(folder)
+    info = registry.retriever(spec).info
+    assert (info.name, info.notes) == ("tiny", "weights of folder tiny")
+    assert named_model(spec) == "tiny"
+
+
+def test_a_folder_with_a_space_is_quoted_in_the_recorded_command(folder: Path) -> None:
+    assert named_model(str(folder.rename(folder.parent / "my model"))) == "'my model'"
+
+
+@pytest.mark.parametrize("spec", ["./nothere", "../nothere", "/nothere/tiny", "~/nothere"])
+def test_a_folder_that_is_not_there_is_not_looked_for_on_the_hub(spec: str) -> None:
+    with pytest.raises(InvalidParameter, match=f"there is no folder {spec}"):
+        registry.retriever(spec)
 
 
 def test_a_prompt_is_put_before_every_text(folder: Path) -> None:
@@ -631,6 +658,22 @@ def test_cards_of_the_hub_say_all_that_a_checkpoint_needs(name: str) -> None:
         assert not repository or revision == "main" or (len(revision) == 40 and int(revision, 16))
     assert found.license
     assert found.size
+
+
+def test_an_id_of_the_hub_that_a_card_has_is_the_model_of_that_card(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its own files do not say that queries of e5 begin with "query: ", nor what it was trained on."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(MissingWeights, match="model 'me5-small' are not in the local cache"):
+        registry.retriever("intfloat/multilingual-e5-small")
+    renamed = folder.rename(folder.parent / "mbert-msmarco")
+    copied = registry.retriever("castorini/mdpr-tied-pft-msmarco", Loading(path=renamed)).info
+    assert (copied.name, copied.trained_on, copied.query_length) == ("mbert-msmarco", ("msmarco",), 512)
+    with pytest.raises(MissingWeights, match="model 'intfloat/multilingual-e5-small@v1' are not in the local cache"):
+        registry.retriever("intfloat/multilingual-e5-small@v1")
+    with pytest.raises(MissingWeights, match="model 'castorini/mdpr-passage-nq' are not in the local cache"):
+        registry.retriever("castorini/mdpr-passage-nq")  # one of two encoders is not the model
 
 
 def test_an_id_of_the_hub_is_looked_for_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

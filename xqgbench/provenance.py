@@ -169,7 +169,8 @@ def named_model(spec: str, loading: Loading | None = None) -> str:
     """What follows ``--model`` in a recorded command: the name, and how it was loaded; no local folders, no devices."""
     where, _, name = spec.rpartition(":")
     local = Path(spec).is_dir() or spec.startswith(("/", "./", "../", "~"))
-    words = [f"{Path(where).name}:{name}" if where.endswith(".py") else Path(spec).name if local else spec]
+    named = f"{Path(where).name}:{name}" if where.endswith(".py") else Path(spec).resolve().name if local else spec
+    words = [named if spec.startswith("openai:") else shlex.quote(named)]
     if loading:
         words += [f"--set {shlex.quote(f'{name}={value}')}" for name, value in loading.settings.items()]
         words += [] if loading.dtype == "float32" else [f"--dtype {loading.dtype}"]

@@ -75,6 +75,10 @@ def retriever(spec: str | object, loading: Loading | None = None) -> Retriever:
         return _conforming(spec, type(spec).__name__)
     if loading.path is not None and not loading.path.is_dir():
         raise InvalidParameter(f"--model-path {loading.path} is not a folder; name the one that holds config.json.")
+    installed = plugins("retrievers")
+    local = spec not in installed and Path(spec).is_dir()
+    if not local:
+        spec = _known(spec)
     if spec in model_cards():
         card = model_cards()[spec]
         if loading.path is not None and not card.hub_id and card.extra != "models":
@@ -87,12 +91,13 @@ def retriever(spec: str | object, loading: Loading | None = None) -> Retriever:
             f"--model-path goes with a model known by name from the hub, not with '{spec}'; a folder that no card "
             f"describes is named with --model."
         )
-    installed = plugins("retrievers")
     if spec.startswith("openai:"):
         _applies(dataclasses.replace(loading, settings={}), spec)
         return _named(import_object("xqgbench.retrievers.openai_endpoint:from_name")(spec, loading.settings), spec)
-    if spec not in installed and Path(spec).is_dir():
+    if local:
         return _named(import_object(f"{_CHECKPOINTS}:from_folder")(Path(spec), loading), spec)
+    if spec.startswith(("/", "./", "../", "~")) and ":" not in spec:
+        raise InvalidParameter(f"there is no folder {spec}; a checkpoint is named by its folder, a class by FILE:NAME.")
     if spec not in installed and re.fullmatch(_HUB_ID, spec) and not spec.endswith(".py"):
         return _named(import_object(f"{_CHECKPOINTS}:from_hub")(spec, loading), spec)
     if spec in installed or ":" in spec:
@@ -103,6 +108,12 @@ def retriever(spec: str | object, loading: Loading | None = None) -> Retriever:
         "file.py:Class or package.module:Class."
     )
     raise UnknownName("model", spec, [*model_cards(), *installed], hint)
+
+
+def _known(spec: str) -> str:
+    """The name of the model whose weights an id of the hub names: its files do not say all that its card does."""
+    found = (name for name, card in model_cards().items() if card.hub_id == spec and not card.query_hub_id)
+    return next(found, spec)
 
 
 def _applies(loading: Loading, spec: str) -> None:

@@ -4,6 +4,7 @@ that their files ask for.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib.util
 import json
@@ -38,12 +39,14 @@ def from_card(card: ModelCard, loading: Loading) -> Retriever:
         MissingExtra, MissingWeights: a package or the weights are not here.
         UsageError: a setting that is not known or impossible.
     """
-    _need_packages(f"model '{card.name}'", card.extra, _how_to_get(card))
+    modules = "pooling" not in {**card.settings, **loading.settings}
+    _need_packages(f"model '{card.name}'", card.extra, _how_to_get(card), modules=modules)
     if loading.path is not None:
         folders = _role_folders(loading.path, card)
         # A folder of another name may hold other weights: neither its name nor its training data are taken for granted.
-        other = "" if loading.path.resolve().name == card.name else _plain(loading.path.resolve().name)
-        return described_by_card(card, folders, folder_hash(folders), f"folder {loading.path.name}", loading, other)
+        folder = loading.path.resolve().name  # '.' has none of its own
+        other = "" if folder == card.name else _plain(folder)
+        return described_by_card(card, folders, folder_hash(folders), f"folder {folder}", loading, other)
     if not card.hub_id:
         raise MissingWeights(f"the weights of model '{card.name}' are not public. {_how_to_get(card)}")
     hub = [(card.hub_id, card.hub_revision), (card.query_hub_id, card.query_hub_revision)]
@@ -74,7 +77,8 @@ def described_by_card(
 
 def from_folder(path: Path, loading: Loading) -> Retriever:
     """A checkpoint folder that no card describes; what its files do not say is assumed, and said so."""
-    return _described_by_its_files(path, path.resolve().name, folder_hash((path,)), f"folder {path.name}", loading)
+    name = path.resolve().name  # '.' has none of its own
+    return _described_by_its_files(path, name, folder_hash((path,)), f"folder {name}", loading)
 
 
 def from_hub(spec: str, loading: Loading) -> Retriever:
@@ -83,14 +87,14 @@ def from_hub(spec: str, loading: Loading) -> Retriever:
     _need_packages(f"model '{spec}'", "models")
     hint = f"Or copy it here (hf download {hub_id} --local-dir FOLDER) and name the folder: --model FOLDER."
     folder = _hub_folder(hub_id, revision or "main", spec, hint)
-    assumed = () if revision else ("the newest commit",)
+    assumed = () if revision else (f"commit {folder.name[:12]}, the last one seen here",)
     return _described_by_its_files(folder, hub_id.replace("/", "__"), folder.name, hub_id, loading, assumed)
 
 
 def _described_by_its_files(
     folder: Path, name: str, revision: str, source: str, loading: Loading, assumed: tuple[str, ...] = ()
 ) -> Retriever:
-    _need_packages(f"model '{name}'", "models")
+    _need_packages(f"model '{name}'", "models", modules=(folder / "modules.json").is_file())
     settings, more = from_files(folder, loading.settings)
     info = RetrieverInfo(
         name=_plain(name),
@@ -137,9 +141,10 @@ def _opened(known: RetrieverInfo, folders: tuple[Path, ...], settings: Settings,
 
 
 def _differences(loading: Loading) -> list[str]:
-    """What the user changed, for the name: two settings are two systems."""
+    """What the user changed, for the name, in one order: two settings are two systems."""
     said = {name: value for name, value in loading.settings.items() if name != "batch_tokens"}
-    shown = [f"{name}.{v if re.fullmatch('[A-Za-z0-9-]+', v) else _short(v)}" for name, v in said.items()]
+    ordered = [(field.name, said[field.name]) for field in dataclasses.fields(Settings) if field.name in said]
+    shown = [f"{name}.{v if re.fullmatch('[A-Za-z0-9-]+', v) else _short(v)}" for name, v in ordered]
     return shown + ([] if loading.dtype == "float32" else [loading.dtype])
 
 
@@ -151,8 +156,8 @@ def _plain(name: str) -> str:
     return re.sub("[^A-Za-z0-9._-]", "-", name)
 
 
-def _need_packages(what: str, extra: str, hint: str = "") -> None:
-    for module in ("torch", "transformers", "sentence_transformers", "huggingface_hub"):
+def _need_packages(what: str, extra: str, hint: str = "", *, modules: bool = False) -> None:
+    for module in ("torch", "transformers", "huggingface_hub", *(["sentence_transformers"] if modules else [])):
         if importlib.util.find_spec(module) is None:
             raise MissingExtra(what, module, extra, hint=hint)
 
