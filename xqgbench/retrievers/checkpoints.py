@@ -22,6 +22,8 @@ from xqgbench.types import Loading, ModelCard, Retriever, RetrieverInfo
 
 #: Safetensors are preferred: the other format is pickle, which torch reads with a restricted unpickler.
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+#: Weights of sentence-transformers' further modules, which may be in either format beside either; they are small.
+_OF_MODULES = "?_*/pytorch_model.bin"
 #: What else decides on a vector: configuration, tokenizer, and code that may come with it.
 SETTINGS = ("*.json", "*.txt", "*.model", "*.py")
 #: Folders of the hub that hold the same weights for other programs.
@@ -181,17 +183,17 @@ def _hub_folder(hub_id: str, revision: str, name: str, hint: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     arguments: dict[str, Any] = {"revision": revision, "ignore_patterns": _OTHER_PROGRAMS}
-    everything = [*SETTINGS, *WEIGHTS]
+    settings = [*SETTINGS, _OF_MODULES]
     try:
-        cached = Path(snapshot_download(hub_id, local_files_only=True, allow_patterns=everything, **arguments))
-        if _weights(cached):  # a download that was interrupted leaves a folder without them
+        cached = Path(snapshot_download(hub_id, local_files_only=True, allow_patterns=settings, **arguments))
+        if _whole(cached):  # a download that was interrupted leaves a folder without some of them
             return cached
     except LocalEntryNotFoundError:
         pass
     try:
         for pattern in WEIGHTS:
-            fetched = Path(snapshot_download(hub_id, allow_patterns=[*SETTINGS, pattern], **arguments))
-            if _weights(fetched):
+            fetched = Path(snapshot_download(hub_id, allow_patterns=[*settings, pattern], **arguments))
+            if _whole(fetched):
                 return fetched
         # without a connection the client returns what there is
         raise FileNotFoundError("only a part of it is here, without weights")
@@ -201,6 +203,19 @@ def _hub_folder(hub_id: str, revision: str, name: str, hint: str) -> Path:
             f"the weights of model '{name}' are not in the local cache, and the Hugging Face hub does not give "
             f"them ({reason}). {hint}"
         ) from None
+
+
+def _whole(folder: Path) -> bool:
+    """Whether weights are there, those of dense layers too, and all parts of those that come in parts."""
+    modules = _modules(folder)
+    needed = [*([folder] if (folder / "config.json").is_file() else []), *(m for m in modules if "Dense" in m.name)]
+    indices = (read_json(folder / f"{name}.index.json") for name in ("model.safetensors", "pytorch_model.bin"))
+    parts = [{folder / file for file in index["weight_map"].values()} for index in indices if index]
+    return (
+        any(map(_weights, (folder, *modules)))
+        and all(map(_weights, needed))
+        and (not parts or any(all(file.is_file() for file in files) for files in parts))
+    )
 
 
 def _weights(folder: Path) -> list[Path]:
