@@ -134,6 +134,7 @@ def test_the_pooling_follows_from_the_architecture(
     [
         ({"max_position_embeddings": 512}, 512),
         ({"max_position_embeddings": 514, "model_type": "xlm-roberta", "pad_token_id": 1}, 512),
+        ({"max_position_embeddings": 514, "model_type": "roberta", "pad_token_id": 0}, 513),
         ({"max_position_embeddings": 8192}, 8192),
         ({}, 512),
     ],
@@ -204,6 +205,12 @@ def test_settings_that_cannot_be_are_refused(
 ) -> None:
     with pytest.raises(error, match=match):
         registry.retriever(str(folder), Loading(settings=said))
+
+
+def test_a_length_that_the_model_has_no_positions_for_is_refused(folder: Path) -> None:
+    registry.retriever(str(folder), Loading(settings={"passage_length": "64"}))
+    with pytest.raises(InvalidParameter, match=r"passage_length=65 is more than .* positions for 64 tokens"):
+        registry.retriever(str(folder), Loading(settings={"passage_length": "65"}))
 
 
 @pytest.mark.parametrize(

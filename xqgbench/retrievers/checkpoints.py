@@ -16,7 +16,7 @@ from typing import Any
 from xqgbench.errors import InvalidParameter, MissingExtra, MissingWeights
 from xqgbench.files import sha256_of
 from xqgbench.retrievers.sentence_transformer import SentenceTransformerRetriever
-from xqgbench.retrievers.settings import Settings, changed, dimensions, from_files, read_json
+from xqgbench.retrievers.settings import Settings, changed, dimensions, from_files, need_positions, read_json
 from xqgbench.retrievers.transformer import TransformerRetriever
 from xqgbench.types import Loading, ModelCard, Retriever, RetrieverInfo
 
@@ -109,6 +109,8 @@ def _described_by_its_files(
 
 
 def _opened(known: RetrieverInfo, folders: tuple[Path, ...], settings: Settings, loading: Loading) -> Retriever:
+    for folder in folders:
+        need_positions(folder, loading.settings)
     code = read_json(folders[0] / "config.json").get("auto_map")
     modules = not settings.pooling
     if modules and not (folders[0] / "modules.json").is_file():

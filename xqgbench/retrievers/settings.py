@@ -20,7 +20,7 @@ _DECODERS = ("ForCausalLM", "LMHeadModel")
 #: Prompt names of sentence-transformers for the two roles, in the order of its own encode_document.
 _ROLES = {"query_prompt": ("query",), "passage_prompt": ("document", "passage", "corpus")}
 #: RoBERTa's positions begin behind the padding index.
-_OFFSET_POSITIONS = ("xlm-roberta", "roberta", "camembert", "xlm-roberta-xl", "mpnet")
+_OFFSET_POSITIONS = ("xlm-roberta", "roberta", "camembert", "xlm-roberta-xl", "xmod", "longformer", "mpnet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,12 +186,33 @@ def _modes(config: Mapping[str, Any]) -> list[str]:
 
 def _length(folder: Path, config: Mapping[str, Any]) -> int:
     """The least of the limits that its files name; 0 where they name none."""
-    positions = config.get("max_position_embeddings") or 0
-    if positions and config.get("model_type") in _OFFSET_POSITIONS:
-        positions -= int(config.get("pad_token_id") or 1) + 1
     limits = (
         read_json(folder / "sentence_bert_config.json").get("max_seq_length"),
         read_json(folder / "tokenizer_config.json").get("model_max_length"),  # 10**30 stands for none
-        positions,
+        _positions(config),
     )
     return min((int(limit) for limit in limits if limit and limit < 10**6), default=0)
+
+
+def _positions(config: Mapping[str, Any]) -> int:
+    """How many tokens the model has positions for; 0 where its configuration does not say."""
+    found = int(config.get("max_position_embeddings") or 0)
+    if found and config.get("model_type") in _OFFSET_POSITIONS:
+        padding = config.get("pad_token_id")
+        return found - (1 if padding is None else int(padding)) - 1
+    return found
+
+
+def need_positions(folder: Path, said: Mapping[str, str]) -> None:
+    """Refuse lengths, of those that the user says, beyond what the model can read.
+
+    Raises:
+        InvalidParameter: naming the setting and the limit.
+    """
+    limit = _positions(read_json(folder / "config.json"))
+    for name in ("query_length", "passage_length"):
+        if 0 < limit < int(said.get(name, 0)):
+            raise InvalidParameter(
+                f"{name}={said[name]} is more than the checkpoint in {folder} can read: it has positions for {limit} "
+                f"tokens. Set {name} to {limit} or less."
+            )
