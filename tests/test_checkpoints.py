@@ -616,6 +616,35 @@ def test_a_pooling_that_leaves_the_prompt_out_does_so_here(folder: Path) -> None
     np.testing.assert_allclose(retriever.encode_passages(SMALL), theirs.encode_document(joined), rtol=0, atol=1e-5)
 
 
+def test_a_model_with_a_route_for_each_role_takes_it(folder: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules.router import Router
+    from sentence_transformers.sentence_transformer import modules as parts
+
+    routes = [[parts.Transformer(str(folder)), parts.Pooling(DIM, mode)] for mode in ("mean", "cls")]
+    theirs = SentenceTransformer(modules=[Router.for_query_document(*routes)], device="cpu")
+    path = folder.parent / "router"
+    theirs.save(str(path))
+    retriever = registry.retriever(str(path))
+    assert retriever.info.dim == DIM
+    np.testing.assert_allclose(retriever.encode_queries(QUERIES), theirs.encode_query(QUERIES), rtol=0, atol=1e-5)
+    joined = [f"{p.title} {p.text}" for p in SMALL]
+    np.testing.assert_allclose(retriever.encode_passages(SMALL), theirs.encode_document(joined), rtol=0, atol=1e-5)
+    updated(path / "query_1_Pooling" / "config.json", pooling_mode="cls")
+    assert registry.retriever(str(path)).info.revision != retriever.info.revision
+
+
+def test_static_embeddings_run_without_a_limit_of_length(trained: Any, tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+
+    theirs = SentenceTransformer(modules=[StaticEmbedding(trained, embedding_dim=16)], device="cpu")
+    theirs.save(str(tmp_path / "static"))
+    retriever = registry.retriever(str(tmp_path / "static"))
+    assert retriever.info.dim == 16
+    np.testing.assert_allclose(retriever.encode_queries(QUERIES), theirs.encode(QUERIES), rtol=0, atol=1e-5)
+
+
 def test_vectors_are_cut_where_the_files_of_sentence_transformers_say_so(folder: Path) -> None:
     from sentence_transformers.sentence_transformer import modules as parts
 

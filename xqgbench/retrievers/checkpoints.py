@@ -15,7 +15,7 @@ from typing import Any
 
 from xqgbench.errors import InvalidParameter, MissingExtra, MissingWeights
 from xqgbench.files import sha256_of
-from xqgbench.retrievers.sentence_transformer import SentenceTransformerRetriever
+from xqgbench.retrievers.sentence_transformer import SentenceTransformerRetriever, loaded
 from xqgbench.retrievers.settings import Settings, changed, dimensions, from_files, need_positions, read_json
 from xqgbench.retrievers.transformer import TransformerRetriever
 from xqgbench.types import Loading, ModelCard, Retriever, RetrieverInfo
@@ -100,7 +100,7 @@ def _described_by_its_files(
     settings, more = from_files(folder, loading.settings)
     info = RetrieverInfo(
         name=_plain(name),
-        dim=dimensions(folder),
+        dim=dimensions(folder) or loaded(folder, name, loading).get_embedding_dimension(),
         revision=revision,
         notes=f"weights of {source}",
         assumed=(*assumed, *more),
@@ -277,5 +277,7 @@ def _modules(folder: Path) -> list[Path]:
         listed: list[Mapping[str, Any]] = json.loads((folder / "modules.json").read_bytes())
     except FileNotFoundError:
         return []
-    own = [folder / str(module["path"]) for module in listed if module.get("path")]
+    paths = [folder / str(module.get("path", "")) for module in listed]
+    routes = [part / name for part in paths for name in read_json(part / "router_config.json").get("types", {})]
+    own = [path for path in (*paths, *routes) if path != folder]
     return [found for part in own for found in (part, *(path for path in sorted(part.glob("*")) if path.is_dir()))]

@@ -25,19 +25,8 @@ class SentenceTransformerRetriever:
     @functools.cached_property
     def _models(self) -> list[Any]:
         """The model, once per device."""
-        from sentence_transformers import SentenceTransformer
-
         places = devices.devices(self._loading.device)
-        if not self._loading.trust_remote_code:
-            own_code.refuse(self._folder, self.info.name)
-        with devices.loading_quietly():
-            model = SentenceTransformer(
-                str(self._folder),
-                local_files_only=True,
-                device=places[0],
-                trust_remote_code=self._loading.trust_remote_code,
-            )
-        model = own_code.with_its_buffers(model)
+        model = loaded(self._folder, self.info.name, self._loading, places[0])
         devices.need_width(self._folder, self.info, model.get_embedding_dimension())
         return devices.replicas(devices.in_dtype(model.eval(), self._loading.dtype), places)
 
@@ -60,6 +49,22 @@ class SentenceTransformerRetriever:
         forwards = [functools.partial(_forward, model) for model in self._models]
         with devices.one_thread_each():
             return batches.encode(texts, tokenise, forwards, self.info.dim, budget)
+
+
+def loaded(folder: Path, name: str, loading: Loading, device: str = "cpu") -> Any:
+    """The SentenceTransformer of a folder; ``name`` is for messages.
+
+    Raises:
+        InvalidParameter: it needs code of its own, which is not trusted.
+    """
+    from sentence_transformers import SentenceTransformer
+
+    if not loading.trust_remote_code:
+        own_code.refuse(folder, name)
+    trusted = loading.trust_remote_code
+    with devices.loading_quietly():
+        model = SentenceTransformer(str(folder), local_files_only=True, device=device, trust_remote_code=trusted)
+    return own_code.with_its_buffers(model)
 
 
 def _forward(model: Any, features: Mapping[str, Any]) -> Vectors:

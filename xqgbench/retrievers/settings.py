@@ -97,7 +97,11 @@ def from_files(folder: Path, said: Mapping[str, str]) -> tuple[Settings, tuple[s
     found: dict[str, Any] = {
         role: next((prompts[name] for name in names if prompts.get(name)), "") for role, names in _ROLES.items()
     }
-    assumed = {} if prompts else {"query_prompt": "no query prompt", "passage_prompt": "no passage prompt"}
+    assumed = {
+        role: f"no {role.replace('_', ' ')}"
+        for role, names in _ROLES.items()
+        if not any(name in prompts for name in names)
+    }
     length = _length(folder, config) or USUAL_LENGTH
     for role in ("query_length", "passage_length"):
         found[role] = length
@@ -117,6 +121,8 @@ def from_files(folder: Path, said: Mapping[str, str]) -> tuple[Settings, tuple[s
 
 def dimensions(folder: Path) -> int:
     """Dimensions of its vectors: cut to so many, or of the last module that sets them, else of the hidden states.
+
+    0 where modules decide that do not say in their settings.
 
     Raises:
         InvalidParameter: its files do not say.
@@ -138,7 +144,7 @@ def dimensions(folder: Path) -> int:
     names = (*(("projection_dim",) if of_dpr else ()), "hidden_size", "d_model", "n_embd", "dim")
     sizes = (config.get(name) for name in names)
     found = (modules and own.get("truncate_dim")) or found or int(next(filter(None, sizes), 0))
-    if not found:
+    if not found and not modules:
         raise InvalidParameter(f"{folder / 'config.json'} does not say how many dimensions the vectors have.")
     return found
 
