@@ -30,6 +30,7 @@ from xqgbench.store import Store, default_root, text_hash
 
 IDENTITY: dict[str, Any] = {"name": "mine", "revision": "1", "prompts": ["query: ", "passage: "], "lengths": [32, None]}
 VECTORS = np.arange(12, dtype=np.float32).reshape(3, 4) / 7
+SHAPE = VECTORS.shape
 
 
 @pytest.fixture
@@ -193,7 +194,7 @@ def never() -> npt.NDArray[np.float32]:
 
 def test_a_chunk_is_made_once_and_then_found(store: Store) -> None:
     for make in (VECTORS.copy, never):
-        found = store.chunk("passages", "key", make)
+        found = store.chunk("passages", "key", SHAPE, make)
         assert same(found, VECTORS)
         assert not found.flags.writeable
     assert not list((store.folder.parent / ".locks").iterdir())
@@ -214,14 +215,25 @@ def test_a_damaged_chunk_is_named_with_the_reason_and_made_again(
     path = store.folder / "passages" / "key.npy"
     spoil(path)
     with pytest.warns(Damaged, match=rf"{path}: {reason}.*encoded again"):
-        assert same(store.chunk("passages", "key", VECTORS.copy), VECTORS)
-    assert same(store.chunk("passages", "key", never), VECTORS)
+        assert same(store.chunk("passages", "key", SHAPE, VECTORS.copy), VECTORS)
+    assert same(store.chunk("passages", "key", SHAPE, never), VECTORS)
+
+
+@pytest.mark.parametrize("other", [VECTORS[:2], VECTORS[:, :3], VECTORS.ravel()])
+def test_a_whole_chunk_of_another_shape_is_not_that_of_these_texts(
+    store: Store, other: npt.NDArray[np.float32]
+) -> None:
+    """As one that somebody has copied to this name, with its record."""
+    store.write("passages", "key", other)
+    with pytest.warns(Damaged, match=r"of shape .*, where \(3, 4\) is needed; its texts are encoded again"):
+        assert same(store.chunk("passages", "key", SHAPE, VECTORS.copy), VECTORS)
+    assert same(store.chunk("passages", "key", SHAPE, never), VECTORS)
 
 
 def test_what_a_killed_run_left_unfinished_is_no_damage(store: Store, recwarn: pytest.WarningsRecorder) -> None:
     store.write("passages", "key", VECTORS)
     (store.folder / "passages" / "key.json").unlink()
-    assert same(store.chunk("passages", "key", VECTORS.copy), VECTORS)
+    assert same(store.chunk("passages", "key", SHAPE, VECTORS.copy), VECTORS)
     assert not recwarn.list
 
 
@@ -234,19 +246,19 @@ def test_while_one_makes_a_chunk_others_wait_for_it_and_take_it(store: Store) ->
         return VECTORS.copy()
 
     with ThreadPoolExecutor() as pool:
-        first = pool.submit(store.chunk, "passages", "key", slowly)
+        first = pool.submit(store.chunk, "passages", "key", SHAPE, slowly)
         assert begun.wait(10)
-        second = pool.submit(store.chunk, "passages", "key", never, waited.set)
+        second = pool.submit(store.chunk, "passages", "key", SHAPE, never, waited.set)
         assert same(first.result(10), VECTORS)
         assert same(second.result(10), VECTORS)
 
 
 def test_another_chunk_is_not_waited_for(store: Store) -> None:
     def within() -> npt.NDArray[np.float32]:
-        assert same(store.chunk("passages", "other", (VECTORS * 2).copy, never), VECTORS * 2)
+        assert same(store.chunk("passages", "other", SHAPE, (VECTORS * 2).copy, never), VECTORS * 2)
         return VECTORS.copy()
 
-    assert same(store.chunk("passages", "key", within), VECTORS)
+    assert same(store.chunk("passages", "key", SHAPE, within), VECTORS)
 
 
 def test_one_that_fails_to_make_a_chunk_leaves_it_to_others(store: Store) -> None:
@@ -254,8 +266,8 @@ def test_one_that_fails_to_make_a_chunk_leaves_it_to_others(store: Store) -> Non
         raise OSError("the retriever's own trouble")
 
     with pytest.raises(OSError, match="own trouble"):
-        store.chunk("passages", "key", fails)
-    assert same(store.chunk("passages", "key", VECTORS.copy), VECTORS)
+        store.chunk("passages", "key", SHAPE, fails)
+    assert same(store.chunk("passages", "key", SHAPE, VECTORS.copy), VECTORS)
 
 
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="needs unshare, to mount a folder read-only")
@@ -264,11 +276,11 @@ def test_a_store_that_may_not_be_written_can_be_read(store: Store, tmp_path: Pat
     store.write("passages", "key", VECTORS)
     root = store.folder.parent
     code = (
-        "import sys; from pathlib import Path; from tests.test_store import IDENTITY, VECTORS, never, same\n"
+        "import sys; from pathlib import Path; from tests.test_store import IDENTITY, SHAPE, VECTORS, never, same\n"
         "from xqgbench.store import Store; from xqgbench.errors import StoreError\n"
         "store = Store(Path(sys.argv[1]), 'mine', IDENTITY)\n"
-        "assert same(store.chunk('passages', 'key', never), VECTORS)\n"
-        "try: store.chunk('passages', 'other', never)\n"  # not made in vain, where it cannot be kept
+        "assert same(store.chunk('passages', 'key', SHAPE, never), VECTORS)\n"
+        "try: store.chunk('passages', 'other', SHAPE, never)\n"  # not made in vain, where it cannot be kept
         "except StoreError as error: print(error)"
     )
     mount = f"mount --bind '{root}' '{root}' && mount -o remount,bind,ro '{root}'"

@@ -149,7 +149,8 @@ class Encoder:
             self.seconds += time.perf_counter() - started
             return halved(vectors, ids, self._retriever.info, what) if self._half else vectors
 
-        found = self._store.chunk(role, key, made, partial(self._progress, "waiting for another run", 0, None))
+        waiting = partial(self._progress, "waiting for another run", 0, None)
+        found = self._store.chunk(role, key, (len(ids), self.info.dim), made, waiting)
         vectors = np.asarray(found, dtype=np.float32)
         vectors.flags.writeable = False  # also where float16 was widened: what is shared is not changed
         return vectors

@@ -71,11 +71,17 @@ class Store:
         self.folder = root / f"{name}-{folder_key(self._identity)}"
 
     def chunk(
-        self, role: str, key: str, encode: Callable[[], Array], waiting: Callable[[], None] = lambda: None
+        self,
+        role: str,
+        key: str,
+        shape: tuple[int, ...],
+        encode: Callable[[], Array],
+        waiting: Callable[[], None] = lambda: None,
     ) -> Array:
         """The chunk of that key, read-only; encoded and kept where there is none that is whole.
 
         Args:
+            shape: what it has if it is that of these texts; one of another shape counts as damaged.
             encode: makes it; called while no other process or thread makes the same chunk.
             waiting: called now and then while another one does.
 
@@ -83,11 +89,14 @@ class Store:
             StoreError: it cannot be read or written.
         """
         found = self.read(role, key)
-        if found is not None:
+        if found is not None and found.shape == shape:
             return found
         with self._alone(role, key, waiting):
             try:
-                return self._opened(role, key)  # somebody else has made it meanwhile
+                found = self._opened(role, key)  # somebody else has made it meanwhile
+                if found.shape != shape:
+                    raise Unfit(f"this chunk is of shape {found.shape}, where {shape} is needed")
+                return found
             except FileNotFoundError:
                 pass
             except Unfit as reason:
