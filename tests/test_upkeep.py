@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import click
@@ -19,6 +21,7 @@ from xqgbench.cli.store_commands import store as store_group
 from xqgbench.files import locked
 from xqgbench.store import Store, text_hash
 from xqgbench.store.chunks import lock_of
+from xqgbench.store.upkeep import prune, shelves, verify
 
 Run = Callable[..., tuple[int, str, str]]
 KEYS = sorted(text_hash([name]) for name in "abc")
@@ -164,6 +167,29 @@ def test_an_unknown_retriever_suggests_the_nearest(run: Run, filled: Store, word
     code, _, err = run(*words)
     assert code == 2
     assert "unknown retriever in the store 'mien'. Did you mean 'mine'" in err
+
+
+def test_a_folder_that_a_killed_run_left_without_any_chunk_is_no_damage(run: Run, root: Path) -> None:
+    folder = root / f"mine-{'0' * 16}"
+    folder.mkdir(parents=True)
+    (folder / ".retriever.json.ab12_x3z.part").write_bytes(b"half of")
+    assert run("verify")[:2] == (0, "0 chunks, all of them as they were written.\n")
+
+
+def test_what_is_written_and_deleted_while_it_is_looked_at_is_neither_damage_nor_an_error(root: Path) -> None:
+    over = threading.Event()
+
+    def come_and_go() -> None:
+        for _ in range(30):
+            for key in KEYS:
+                Store(root, "mine", {}).write("passages", key, np.ones((2, 8), np.float32))
+            for shelf in shelves(root):
+                prune(shelf, whole=True)
+
+    with ThreadPoolExecutor() as pool:
+        pool.submit(come_and_go).add_done_callback(lambda _: over.set())
+        while not over.is_set():
+            assert [fault for shelf in shelves(root) for fault in verify(shelf)] == []
 
 
 # prune

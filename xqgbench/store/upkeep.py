@@ -99,16 +99,18 @@ def verify(shelf: Shelf) -> Iterator[Fault]:
     """
     with _readable(shelf.folder):
         path = shelf.folder / IDENTITY
-        if not path.is_file() or folder_key(path.read_bytes()) != shelf.key:
+        records = [file for file in _files(shelf.folder) if file.suffix == ".json" and file != path]
+        # It is written first and deleted last: as long as there is a record, it is there.
+        if not _stands_for(path, shelf.key) and any(record.exists() for record in records):
             yield Fault(path, "this file does not say what the folder's key stands for")
-        for record in _files(shelf.folder):
-            if record.suffix == ".json" and record != path:
-                try:
-                    opened(record.with_suffix(".npy"))
-                except Unfit as reason:
+        for record in records:
+            try:
+                opened(record.with_suffix(".npy"))
+            except Unfit as reason:
+                if record.exists():  # else deleted meanwhile, as in the next line
                     yield Fault(record.with_suffix(".npy"), str(reason))
-                except FileNotFoundError:  # deleted meanwhile
-                    continue
+            except FileNotFoundError:
+                continue
 
 
 def prune(shelf: Shelf, whole: bool) -> bool:
@@ -122,9 +124,10 @@ def prune(shelf: Shelf, whole: bool) -> bool:
             # What is half-written in a folder that nobody writes to is a leftover; it may be another than was listed.
             _release(shelf, strictly=whole)
             files = _files(shelf.folder)
-            # Records go first: what is left if this is killed are arrays without one, which are no chunks.
-            doomed = sorted(files, key=lambda path: path.suffix != ".json") if whole else _leftovers(files)
-            discard(*doomed)
+            # Records go first: what is left if this is killed are arrays without one, which are no chunks. What says
+            # whose they were goes last.
+            doomed = sorted(files, key=lambda path: (path.name == IDENTITY, path.suffix != ".json"))
+            discard(*(doomed if whole else _leftovers(files)))
             if whole:
                 discard_empty(*(shelf.folder / role for role in ROLES), shelf.folder)
     except _InUse:
@@ -178,7 +181,7 @@ def _files(folder: Path) -> dict[Path, os.stat_result]:
     """The files of the store in a retriever's folder, whole or not."""
     roles = [folder / role for role in ROLES if (folder / role).is_dir() and not (folder / role).is_symlink()]
     found: dict[Path, os.stat_result] = {}
-    for path in (path for place in (folder, *roles) for path in sorted(place.iterdir())):
+    for path in (path for place in (folder, *roles) for path in _within(place)):
         whole = path.name == IDENTITY if path.parent == folder else _CHUNK.fullmatch(path.name)
         if whole or _PART.fullmatch(path.name):
             with contextlib.suppress(FileNotFoundError):  # a part that has taken its place meanwhile
@@ -188,12 +191,26 @@ def _files(folder: Path) -> dict[Path, os.stat_result]:
     return found
 
 
+def _within(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except FileNotFoundError:  # pruned meanwhile
+        return []
+
+
 def _leftovers(files: Collection[Path]) -> tuple[Path, ...]:
     return tuple(
         path
         for path in files
         if path.suffix == ".part" or (path.suffix == ".npy" and path.with_suffix(".json") not in files)
     )
+
+
+def _stands_for(identity: Path, key: str) -> bool:
+    try:
+        return folder_key(identity.read_bytes()) == key
+    except FileNotFoundError:
+        return False
 
 
 def _read(path: Path) -> dict[str, Any]:
