@@ -532,6 +532,7 @@ def test_the_way_out_and_back(
         ["--vectors", "out", "--model", "e5-small"],
         ["--vectors", "out", "--task", "small,xqg-mini"],
         ["--vectors", "out", "--model-path", "."],
+        ["--vectors", "out", "--store-dtype", "float16"],
     ],
 )
 def test_wrong_calls_exit_with_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:

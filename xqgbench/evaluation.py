@@ -113,6 +113,11 @@ def evaluate(
     """
     if (model is None) == (vectors is None):
         raise UsageError("either a retriever (--model) or vectors made elsewhere (--vectors) must be given, not both.")
+    if vectors is not None and (loading not in (None, Loading()) or store_dtype != "float32"):
+        raise UsageError(
+            "vectors made elsewhere (--vectors) are neither loaded from a model nor kept in the store: leave out "
+            "loading and --store-dtype."
+        )
     opened = tasks.open_task(task, tasks_dir, data_dir, generated_queries) if isinstance(task, str) else task
     augmentation = registry.augmentation(augment)
     chosen = check(opened, augmentation, languages, depth)
