@@ -417,6 +417,8 @@ def replaced(change: Callable[[list[dict[str, Any]]], Any]) -> Callable[[Request
         (lambda _: Answer({"data": None}), "no answer of an embeddings endpoint"),
         (lambda _: Answer({"error": {"message": "in an answer of 200"}}), "in an answer of 200"),
         (replaced(lambda data: [{"embedding": data[0]["embedding"]}]), "no answer of an embeddings endpoint"),
+        (replaced(lambda data: [{**data[0], "index": float("inf")}]), "no answer of an embeddings endpoint"),
+        (replaced(lambda data: [{**data[0], "embedding": [10**400]}]), "no answer of an embeddings endpoint"),
         (replaced(lambda data: [{"index": i, "embedding": [[1.0]]} for i in range(3)]), "no answer"),
         (replaced(lambda data: [{"index": i, "embedding": "not base64"} for i in range(3)]), "no answer"),
         (replaced(lambda data: [{"index": i, "embedding": "AAAA"} for i in range(3)]), "no answer"),

@@ -74,7 +74,7 @@ class Client:
         try:
             data = answer.json()["data"]
             rows = {int(item["index"]): _numbers(item["embedding"]) for item in data}
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, OverflowError):
             raise self.error(
                 f"this is no answer of an embeddings endpoint: '{self._said(answer)}'",
                 "The address is what comes before /embeddings, and usually ends in /v1.",
