@@ -6,7 +6,9 @@ import json
 import re
 import runpy
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import pytest
 
 from tests.conftest import PASSAGES, ROOT, Bigrams, TaskWriter, jsonl
 from tests.test_docs import blocks
+from tests.test_files import contents
 from xqgbench import encode, registry
 from xqgbench.cli import main
 from xqgbench.errors import DataError, MissingData, Repaired, ResultError, UsageError
@@ -135,6 +138,19 @@ def test_a_folder_of_another_task_is_not_mixed_with_this_one(task: Task, folder:
     described(folder, task="xqg-mini@0.3#01234567")
     with pytest.raises(DataError, match=r"vectors\.json: the folder is for the texts of xqg-mini@0\.3#01234567, not"):
         export(task, folder, ("fi",))
+
+
+def test_exports_into_one_folder_at_once_leave_the_files_of_one(task: Task, tmp_path: Path) -> None:
+    meeting = threading.Barrier(4)
+
+    def together(folder: Path) -> object:
+        meeting.wait(10)
+        return export(task, folder, task.card.languages)
+
+    with ThreadPoolExecutor() as pool:
+        found = list(pool.map(together, [tmp_path / "one"] * 4))
+    assert found == [export(task, tmp_path / "other", task.card.languages)] * 4
+    assert contents(tmp_path / "one") == contents(tmp_path / "other")
 
 
 def test_an_export_that_fails_leaves_no_file_half_written(write_task: TaskWriter, tmp_path: Path) -> None:

@@ -6,12 +6,13 @@ import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from xqgbench.encode import generated_ids
 from xqgbench.errors import DataError, MissingData
-from xqgbench.files import appended, discard, take_place, write_atomically
+from xqgbench.files import appended, discard, locked, take_place, write_atomically
 from xqgbench.precomputed import layout
 from xqgbench.types import Progress, Task, silent
 
@@ -47,13 +48,21 @@ def export(task: Task, folder: Path, languages: Sequence[str], progress: Progres
         MissingData: queries or passages are not here.
         DataError: they cannot be used; or the folder holds the texts of another task, or cannot be written.
     """
-    template = folder / layout.DESCRIPTION
-    if template.exists():
-        layout.of_task(layout.task_in(template), task.card, template)
     for language in languages:
         task.queries(language)
         next(task.passages(language), None)  # what is not here is missed now, not after an hour
     try:
+        return _written(task, folder, languages, progress)
+    except OSError as error:
+        raise DataError(f"cannot be written: {error.strerror or error}.", error.filename or folder) from None
+
+
+def _written(task: Task, folder: Path, languages: Sequence[str], progress: Progress) -> list[Exported]:
+    template = folder / layout.DESCRIPTION
+    # Two that write into one folder at once would write into each other's parts.
+    with locked(folder / ".export.lock", partial(progress, "waiting for another export", 0, None)):
+        if template.exists():
+            layout.of_task(layout.task_in(template), task.card, template)
         written = [_queries(task, folder, language) for language in languages]
         collections = {task.collection(language): language for language in reversed(languages)}
         for language in reversed(collections.values()):
@@ -61,8 +70,6 @@ def export(task: Task, folder: Path, languages: Sequence[str], progress: Progres
         if not template.exists():
             content = {**layout.TEMPLATE, "task": layout.texts_of(task.card)}
             write_atomically(template, (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode())
-    except OSError as error:
-        raise DataError(f"cannot be written: {error.strerror or error}.", error.filename or folder) from None
     return written
 
 
