@@ -444,6 +444,18 @@ def test_the_command_prints_a_line_for_every_check_and_a_verdict(capsys: pytest.
     assert verdict == "'mine' keeps the contract of a retriever: 19 checks passed, 2 left a note."
 
 
+class EndsTheProgram(Mine):
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
+        raise SystemExit(0)
+
+
+def test_a_retriever_that_ends_the_program_fails_and_the_other_checks_run_all_the_same() -> None:
+    outcomes = by_name(check_retriever(EndsTheProgram()))
+    assert outcomes["twice the same"].verdict == "failed"
+    assert outcomes["twice the same"].measured.startswith("SystemExit")
+    assert "speed" in outcomes
+
+
 def test_the_command_exits_with_1_if_something_failed_and_shows_where_with_debug(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

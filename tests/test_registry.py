@@ -193,6 +193,12 @@ def test_a_file_that_fails_leaves_no_trace_in_the_path_either(tmp_path: Path) ->
     assert sys.path == before
 
 
+def test_a_file_that_ends_the_program_when_it_is_imported_is_no_plugin(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text("import sys\nsys.exit(0)\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"script\.py ends the program .*sys\.exit\(0\).*__main__"):
+        registry.retriever(f"{tmp_path / 'script.py'}:Mine")
+
+
 @pytest.mark.parametrize(
     ("code", "error", "said"),
     [

@@ -201,7 +201,13 @@ def import_object(spec: str) -> Any:
     where, _, name = spec.rpartition(":")
     if not where or not name:
         raise UsageError(f"'{spec}' does not name an object; write file.py:Class or package.module:Class.")
-    module = _file_module(Path(where)) if where.endswith(".py") else _named_module(where, spec)
+    try:
+        module = _file_module(Path(where)) if where.endswith(".py") else _named_module(where, spec)
+    except SystemExit as error:  # with its code, perhaps 0, a command would seem to have come to its end
+        raise UsageError(
+            f"{where} ends the program when it is imported (sys.exit({error.code})). Put what only a script does below "
+            f'if __name__ == "__main__".'
+        ) from error
     if not hasattr(module, name):
         public = [n for n in vars(module) if not n.startswith("_")]
         raise UnknownName(f"name in {where}", name, public)

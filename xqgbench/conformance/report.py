@@ -43,6 +43,6 @@ def run(checks: Iterable[Check[T]], subject: T) -> Iterator[Outcome]:
         name = check.__name__.replace("_", " ")
         try:
             yield Outcome(name, *check(subject))
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # with its code, perhaps 0, all would seem to have passed
             said = str(error) if isinstance(error, XqgbenchError) else f"{type(error).__name__}: {error}"
             yield Outcome(name, "failed", said, traceback.format_exc())
