@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
 import itertools
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -345,6 +347,20 @@ def test_a_file_that_cannot_be_read_says_how_to_name_another_place(store: Store)
     path.mkdir()
     with pytest.raises(StoreError, match=r"cannot use .*key\.npy"):
         store.read("passages", "key")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks are others there")
+def test_a_place_without_locks_says_so_and_how_to_name_another(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network file system, of which there is none to test with."""
+    import fcntl
+
+    def flock(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    reason = r"files cannot be locked there \(No locks available\)\. .*--store DIR"
+    with pytest.raises(StoreError, match=reason):
+        store.chunk("passages", "key", SHAPE, never)
 
 
 def test_a_full_disk_is_a_store_error_and_leaves_no_chunk(store: Store) -> None:

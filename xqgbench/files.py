@@ -169,6 +169,8 @@ else:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
+        except OSError as error:  # some network file systems
+            raise OSError(error.errno, f"files cannot be locked there ({error.strerror})") from None
         return True
 
 
