@@ -16,8 +16,6 @@ from xqgbench.types.texts import Passage
 
 Vectors = npt.NDArray[np.float32]
 Similarity = Literal["dot", "cosine"]
-
-
 #: What a model computes in; vectors leave it as float32 all the same.
 Dtype = Literal["float32", "bfloat16", "float16"]
 Domain = Literal["in-domain", "out-of-domain", "unknown"]
