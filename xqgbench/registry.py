@@ -145,8 +145,9 @@ def _named(found: Any, spec: str) -> Retriever:
     """
     if found.info.name in model_cards():
         raise InvalidParameter(
-            f"'{spec}' would be called '{found.info.name}', as a built-in model is. If it is that model, name it so "
-            f"(--model {found.info.name}, with --model-path for a copy of its folder); else give it another name."
+            f"'{spec}' would be called '{found.info.name}', as a built-in model is. If it is a copy of that model's "
+            f"folder, name both: --model {found.info.name} --model-path FOLDER. Else give it another name; that behind "
+            f"# of an endpoint may be any, with --set query_model=NAME and passage_model=NAME."
         )
     return _conforming(found, spec)
 

@@ -26,7 +26,9 @@ TASKS_DIR = click.option("--tasks-dir", type=FOLDER, help="A folder of your own 
 DATA_DIR = click.option(
     "--data-dir", type=FOLDER, help="A folder with copies of task files.  [default: $XQGBENCH_DATA, then downloads]"
 )
-STORE = click.option("--store", type=FOLDER, help="Where vectors are kept.  [default: user cache]")
+STORE = click.option(
+    "--store", type=FOLDER, help="Where vectors are kept.  [default: $XQGBENCH_STORE, then the user cache]"
+)
 STORE_DTYPE = click.option(
     "--store-dtype",
     type=click.Choice(["float32", "float16"]),

@@ -51,7 +51,8 @@ _OPTIONS = (
         callback=_settings,
         expose_value=False,
         help="How a checkpoint encodes, instead of what its card or files say: pooling, query_prompt, passage_prompt, "
-        "query_length, passage_length, title_join, similarity, cased, batch_tokens.",
+        "query_length, passage_length, title_join, similarity, cased, batch_tokens. Of an endpoint: query_model, "
+        "passage_model, dimensions, revision as well.",
     ),
     click.option(
         "--dtype",

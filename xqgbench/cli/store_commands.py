@@ -83,7 +83,7 @@ def verify(context: click.Context, name: str, store: Path | None, debug: bool) -
 def prune(model: str, older_than: int | None, yes: bool, store: Path | None, debug: bool) -> None:
     """Delete what killed processes left half-written, and the vectors that are named.
 
-    Nothing is deleted where another process is at work, and no file that is not the store's.
+    Nothing is deleted where another process encodes, and no file that is not the store's.
     """
     from datetime import UTC, datetime, timedelta
 

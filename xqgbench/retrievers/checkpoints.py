@@ -16,7 +16,15 @@ from typing import Any
 from xqgbench.errors import InvalidParameter, MissingExtra, MissingWeights
 from xqgbench.files import sha256_of
 from xqgbench.retrievers.sentence_transformer import SentenceTransformerRetriever, loaded
-from xqgbench.retrievers.settings import Settings, changed, dimensions, from_files, need_positions, read_json
+from xqgbench.retrievers.settings import (
+    Settings,
+    changed,
+    differences,
+    dimensions,
+    from_files,
+    need_positions,
+    read_json,
+)
 from xqgbench.retrievers.transformer import TransformerRetriever
 from xqgbench.types import Loading, ModelCard, Retriever, RetrieverInfo
 
@@ -146,14 +154,8 @@ def _opened(known: RetrieverInfo, folders: tuple[Path, ...], settings: Settings,
 
 def _differences(loading: Loading) -> list[str]:
     """What the user changed, for the name, in one order: two settings are two systems."""
-    said = {name: value for name, value in loading.settings.items() if name != "batch_tokens"}
-    ordered = [(field.name, said[field.name]) for field in dataclasses.fields(Settings) if field.name in said]
-    shown = [f"{name}.{v if re.fullmatch('[A-Za-z0-9-]+', v) else _short(v)}" for name, v in ordered]
-    return shown + ([] if loading.dtype == "float32" else [loading.dtype])
-
-
-def _short(value: str) -> str:
-    return hashlib.sha256(value.encode()).hexdigest()[:6]
+    names = [field.name for field in dataclasses.fields(Settings) if field.name != "batch_tokens"]
+    return differences(loading.settings, names) + ([] if loading.dtype == "float32" else [loading.dtype])
 
 
 def _plain(name: str) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 
 from xqgbench.errors import InvalidParameter, UnknownName, UsageError
 from xqgbench.retrievers.embeddings_client import PAUSES, TIMEOUT, Client, Refused
+from xqgbench.retrievers.settings import differences
 from xqgbench.types import Passage, RetrieverInfo, Vectors
 
 PREFIX = "openai:"
@@ -28,6 +29,8 @@ SETTINGS = (
     "dimensions",
     "revision",
 )
+#: Those that make another system of the same model, and stand in its name.
+NAMED = ("query_prompt", "passage_prompt", "title_join", "similarity", "dimensions")
 #: What is done where a setting is not given.
 ASSUMED = {
     "query_prompt": "no query prompt",
@@ -103,7 +106,7 @@ class OpenAIEndpoint:
             )
         models = "/".join(dict.fromkeys((self._query_model, self._passage_model)))
         self.info = RetrieverInfo(
-            name=re.sub("[^A-Za-z0-9._-]+", "-", model).strip("-"),
+            name="_".join((re.sub("[^A-Za-z0-9._-]+", "-", model).strip("-"), *differences(settings, NAMED))),
             dim=vector.shape[1],
             similarity=settings.get("similarity", "cosine"),  # type: ignore[arg-type]  # the registry checks it
             revision=f"{models}@{revision}" if revision else None,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -72,6 +74,15 @@ def changed(settings: Settings, said: Mapping[str, Any]) -> Settings:
             raise UnknownName("setting", name, known)
         values[name] = _read(name, value, type(known[name]))
     return dataclasses.replace(settings, **values)
+
+
+def differences(said: Mapping[str, str], names: Sequence[str]) -> list[str]:
+    """What was set, in the order of ``names``, as parts of a system's name; no plain values are hashed."""
+    return [f"{name}.{_shown(said[name])}" for name in names if name in said]
+
+
+def _shown(value: str) -> str:
+    return value if re.fullmatch("[A-Za-z0-9-]+", value) else hashlib.sha256(value.encode()).hexdigest()[:6]
 
 
 def _read(name: str, value: Any, kind: type) -> Any:
