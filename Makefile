@@ -5,16 +5,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --retries 5
 
+# A core per worker, files whole and in their order: the longest, which encodes with e5, begins early.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist loadfile --no-loadscope-reorder
+
 .PHONY: eval test check lint types results results-real leaderboard findings docs bench lock clean
 
 eval: $(VENV)/.eval
 	$(BIN)/xqgbench eval --model e5-small --augment xqg
 
 test: $(VENV)/.dev lint types
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 check: $(VENV)/.dev lint types
-	$(BIN)/python -m pytest -m "not models and not slow"
+	$(PYTEST) -m "not models and not slow"
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
