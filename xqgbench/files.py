@@ -174,6 +174,11 @@ else:
         return True
 
 
+def folder_name(path: Path) -> str:
+    """What a folder is called where it was named; ``.`` and ``..`` are called as what they stand for."""
+    return path.resolve().name if path.name in ("", "..") else path.name
+
+
 def sha256_of(path: Path) -> str:
     """Hex sha256 of a file's bytes, read in pieces."""
     with path.open("rb") as stream:

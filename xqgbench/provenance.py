@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from xqgbench.files import folder_name
 from xqgbench.types import Domain, Loading, RetrieverInfo, Source, TaskCard
 
 #: Distributions whose versions can change a score, besides those that the retriever names.
@@ -169,7 +170,7 @@ def named_model(spec: str, loading: Loading | None = None) -> str:
     """What follows ``--model`` in a recorded command: the name, and how it was loaded; no local folders, no devices."""
     where, _, name = spec.rpartition(":")
     local = Path(spec).is_dir() or spec.startswith(("/", "./", "../", "~"))
-    named = f"{Path(where).name}:{name}" if where.endswith(".py") else Path(spec).resolve().name if local else spec
+    named = f"{Path(where).name}:{name}" if where.endswith(".py") else folder_name(Path(spec)) if local else spec
     words = [named if spec.startswith("openai:") else shlex.quote(named)]
     if loading:
         words += [f"--set {shlex.quote(f'{name}={value}')}" for name, value in loading.settings.items()]

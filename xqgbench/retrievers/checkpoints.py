@@ -4,6 +4,7 @@ that their files ask for.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import importlib.util
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from xqgbench.errors import InvalidParameter, MissingExtra, MissingWeights
-from xqgbench.files import sha256_of
+from xqgbench.files import folder_name, sha256_of
 from xqgbench.retrievers.sentence_transformer import SentenceTransformerRetriever, loaded
 from xqgbench.retrievers.settings import (
     Settings,
@@ -54,7 +55,7 @@ def from_card(card: ModelCard, loading: Loading) -> Retriever:
     if loading.path is not None:
         folders = _role_folders(loading.path, card)
         # A folder of another name may hold other weights: neither its name nor its training data are taken for granted.
-        folder = loading.path.resolve().name  # '.' has none of its own
+        folder = folder_name(loading.path)
         other = "" if folder == card.name else _plain(folder)
         return described_by_card(card, folders, folder_hash(folders), f"folder {folder}", loading, other)
     if not card.hub_id:
@@ -87,7 +88,7 @@ def described_by_card(
 
 def from_folder(path: Path, loading: Loading) -> Retriever:
     """A checkpoint folder that no card describes; what its files do not say is assumed, and said so."""
-    name = path.resolve().name  # '.' has none of its own
+    name = folder_name(path)
     return _described_by_its_files(path, name, folder_hash((path,)), f"folder {name}", loading)
 
 
@@ -97,7 +98,7 @@ def from_hub(spec: str, loading: Loading) -> Retriever:
     _need_packages(f"model '{spec}'", "models")
     hint = f"Or copy it here (hf download {hub_id} --local-dir FOLDER) and name the folder: --model FOLDER."
     folder = _hub_folder(hub_id, revision or "main", spec, hint)
-    assumed = () if revision else (f"commit {folder.name[:12]}, the last one seen here",)
+    assumed = () if revision else (f"commit {folder.name[:12]} of its main branch",)
     return _described_by_its_files(folder, hub_id.replace("/", "__"), folder.name, hub_id, loading, assumed)
 
 
@@ -188,12 +189,11 @@ def _hub_folder(hub_id: str, revision: str, name: str, hint: str) -> Path:
 
     arguments: dict[str, Any] = {"revision": revision, "ignore_patterns": _OTHER_PROGRAMS}
     settings = [*SETTINGS, _OF_MODULES]
-    try:
-        cached = Path(snapshot_download(hub_id, local_files_only=True, allow_patterns=settings, **arguments))
-        if _whole(cached):  # a download that was interrupted leaves a folder without some of them
-            return cached
-    except LocalEntryNotFoundError:
-        pass
+    if re.fullmatch("[0-9a-f]{40}", revision):  # a branch may have moved on: the client asks, where it can
+        with contextlib.suppress(LocalEntryNotFoundError):
+            cached = Path(snapshot_download(hub_id, local_files_only=True, allow_patterns=settings, **arguments))
+            if _whole(cached):  # a download that was interrupted leaves a folder without some of them
+                return cached
     try:
         for pattern in WEIGHTS:
             fetched = Path(snapshot_download(hub_id, allow_patterns=[*settings, pattern], **arguments))
