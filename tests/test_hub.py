@@ -93,7 +93,7 @@ def test_all_that_is_needed_is_fetched_once_and_nothing_else(
     uploaded(hub, path)
     revision, assumed, snapshot = fetched(hub, tmp_path / "cache")
     assert revision == COMMIT
-    assert f"commit {COMMIT[:12]}, of its main branch" in assumed
+    assert f"commit {COMMIT[:12]} of its main branch" in assumed
     found = registry.retriever(str(snapshot)).encode_queries(QUERIES)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
     got = downloads(hub)
