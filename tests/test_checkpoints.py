@@ -544,6 +544,17 @@ def test_trusted_code_behind_modules_runs_with_all_its_buffers(own_modules: Path
     np.testing.assert_allclose(retriever.encode_queries(QUERIES), expected, rtol=0, atol=1e-4)
 
 
+def test_weights_of_trusted_code_may_be_in_torchs_own_format(own: Path) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    expected = opened_with(own, trust_remote_code=True).encode_queries(QUERIES)
+    torch.save(load_file(own / "model.safetensors"), own / "pytorch_model.bin")
+    (own / "model.safetensors").unlink()
+    found = opened_with(own, trust_remote_code=True).encode_queries(QUERIES)
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_the_code_counts_for_the_revision(own: Path) -> None:
     before = opened(card(), own).info.revision
     (own / "own.py").write_text(CODE.replace("2.0", "3.0"), encoding="utf-8")

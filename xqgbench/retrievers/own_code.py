@@ -39,6 +39,7 @@ def loaded(folder: Path, code: Mapping[str, Any]) -> tuple[Any, Sequence[str]]:
     The weights are put in afterwards: from_pretrained leaves buffers that are no part of them uninitialised where the
     code is not transformers' own (rotary frequencies, positions), which gives vectors without meaning and no error.
     """
+    import torch
     from safetensors.torch import load_file
     from transformers import AutoConfig, AutoModel
 
@@ -46,8 +47,9 @@ def loaded(folder: Path, code: Mapping[str, Any]) -> tuple[Any, Sequence[str]]:
     model = AutoModel.from_config(config, **{name: value for name, value in code.items() if name != "local_files_only"})
     prefix = f"{model.base_model_prefix}."
     tensors: dict[str, Any] = {}
-    for file in sorted(folder.glob("*.safetensors")):
-        tensors |= {name.removeprefix(prefix): tensor for name, tensor in load_file(file).items()}
+    for file in sorted(folder.glob("*.safetensors")) or sorted(folder.glob("pytorch_model*.bin")):
+        found = load_file(file) if file.suffix == ".safetensors" else torch.load(file, "cpu", weights_only=True)
+        tensors |= {name.removeprefix(prefix): tensor for name, tensor in found.items()}
     return model, model.load_state_dict(tensors, strict=False).missing_keys
 
 
