@@ -179,6 +179,13 @@ def test_a_damaged_file_of_settings_is_named(folder: Path) -> None:
         registry.retriever(str(folder))
 
 
+@pytest.mark.parametrize(("content", "reason"), [("[", "is not JSON"), ('["Pooling"]', "holds no list of modules")])
+def test_a_damaged_list_of_modules_is_named(folder: Path, content: str, reason: str) -> None:
+    (folder / "modules.json").write_text(content, encoding="utf-8")
+    with pytest.raises(InvalidParameter, match=rf"modules\.json {reason}"):
+        registry.retriever(str(folder))
+
+
 def test_a_folder_called_as_a_built_in_model_is_not_taken_for_it(folder: Path) -> None:
     named = folder.rename(folder.parent / "mbert")
     with pytest.raises(UsageError, match=r"'mbert', as a built-in model.*--model-path"):

@@ -16,6 +16,7 @@ from xqgbench import provenance, registry, results, scoring, tasks
 from xqgbench.comparison import DEFAULT_SEED, Comparison, compare
 from xqgbench.encode import Encoder
 from xqgbench.errors import UnknownName, UsageError
+from xqgbench.files import folder_name
 from xqgbench.precomputed import Precomputed
 from xqgbench.results import Result
 from xqgbench.search import search
@@ -123,7 +124,7 @@ def evaluate(
     chosen = check(opened, augmentation, languages, depth)
     provider: Provider
     if vectors is not None:
-        provider, named = Precomputed(Path(vectors), opened, progress), shlex.quote(Path(vectors).resolve().name)
+        provider, named = Precomputed(Path(vectors), opened, progress), shlex.quote(folder_name(Path(vectors)))
         _looked_at(provider, augmentation, chosen)
     else:
         assert model is not None  # as there are no vectors

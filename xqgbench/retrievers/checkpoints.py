@@ -8,9 +8,7 @@ import contextlib
 import dataclasses
 import hashlib
 import importlib.util
-import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from xqgbench.retrievers.settings import (
     differences,
     dimensions,
     from_files,
+    modules_of,
     need_positions,
     read_json,
 )
@@ -128,22 +127,18 @@ def _opened(known: RetrieverInfo, folders: tuple[Path, ...], settings: Settings,
             f"become one. Copy the whole checkpoint, or say it: --set pooling=cls, mean or last-token."
         )
     libraries = ("transformers", "torch", "tokenizers", *(["sentence-transformers"] if modules else []))
-    info = RetrieverInfo(
+    info = dataclasses.replace(
+        known,
         name="_".join((known.name, *_differences(loading))),
-        dim=known.dim,
         similarity=settings.similarity,
-        revision=known.revision,
         query_prompt=settings.query_prompt,
         passage_prompt=settings.passage_prompt,
         query_length=settings.query_length,
         passage_length=settings.passage_length,
         title_join=settings.title_join,
         pooling=settings.pooling or "modules.json",
-        license=known.license,
-        trained_on=known.trained_on,
         libraries=libraries,
         notes=known.notes + (", with the code that comes with them" if code and loading.trust_remote_code else ""),
-        assumed=known.assumed,
         dtype=loading.dtype,
         deterministic=loading.deterministic,
         texts_per_call=TEXTS_PER_CALL,
@@ -275,11 +270,7 @@ def folder_hash(folders: tuple[Path, ...]) -> str:
 
 def _modules(folder: Path) -> list[Path]:
     """Folders of sentence-transformers' further modules, and those in them."""
-    try:
-        listed: list[Mapping[str, Any]] = json.loads((folder / "modules.json").read_bytes())
-    except FileNotFoundError:
-        return []
-    paths = [folder / str(module.get("path", "")) for module in listed]
+    paths = [folder / str(module.get("path", "")) for module in modules_of(folder)]
     routes = [part / name for part in paths for name in read_json(part / "router_config.json").get("types", {})]
     own = [path for path in (*paths, *routes) if path != folder]
     return [found for part in own for found in (part, *(path for path in sorted(part.glob("*")) if path.is_dir()))]

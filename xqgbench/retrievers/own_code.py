@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from xqgbench.errors import InvalidParameter
-from xqgbench.retrievers.settings import read_json
+from xqgbench.retrievers.settings import modules_of, read_json
 
 
 def refuse(folder: Path, name: str) -> None:
@@ -19,13 +18,10 @@ def refuse(folder: Path, name: str) -> None:
     """
     from transformers import CONFIG_MAPPING
 
-    config, modules = read_json(folder / "config.json"), folder / "modules.json"
+    config = read_json(folder / "config.json")
     own = "config.json, auto_map" if config.get("auto_map") and config.get("model_type") not in CONFIG_MAPPING else ""
-    if modules.is_file():
-        kinds = [str(module.get("type", "")) for module in json.loads(modules.read_bytes())]
-        own = own or next(
-            (f"modules.json, {kind}" for kind in kinds if not kind.startswith("sentence_transformers.")), ""
-        )
+    kinds = [str(module.get("type", "")) for module in modules_of(folder)]
+    own = own or next((f"modules.json, {kind}" for kind in kinds if not kind.startswith("sentence_transformers.")), "")
     if own:
         raise InvalidParameter(
             f"model '{name}' is run by Python code that comes with its checkpoint ({folder}/{own}). Read that code, "

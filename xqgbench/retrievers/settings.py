@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, get_args
 
 from xqgbench.errors import InvalidParameter, UnknownName
 from xqgbench.types import Similarity
@@ -113,11 +113,11 @@ def from_files(folder: Path, said: Mapping[str, str]) -> tuple[Settings, tuple[s
         for role, names in _ROLES.items()
         if not any(name in prompts for name in names)
     }
-    length = _length(folder, config) or USUAL_LENGTH
+    limit = _length(folder, config)
     for role in ("query_length", "passage_length"):
-        found[role] = length
-        if not _length(folder, config):
-            assumed[role] = f"{role} {length}"
+        found[role] = limit or USUAL_LENGTH
+        if not limit:
+            assumed[role] = f"{role} {USUAL_LENGTH}"
     found["similarity"] = own.get("similarity_fn_name") or "cosine"
     if not own.get("similarity_fn_name"):
         assumed["similarity"] = "similarity cosine"
@@ -140,7 +140,7 @@ def dimensions(folder: Path) -> int:
     """
     found = 0
     own = read_json(folder / "config_sentence_transformers.json")
-    modules: Any = json.loads((folder / "modules.json").read_bytes()) if (folder / "modules.json").is_file() else []
+    modules = modules_of(folder)
     for module in modules:
         config = read_json(folder / str(module.get("path", "")) / "config.json")
         kind = str(module.get("type", "")).rpartition(".")[2]
@@ -166,15 +166,32 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         InvalidParameter: the file holds something else.
     """
+    found = _json(path)
+    if found is not None and not isinstance(found, dict):
+        raise InvalidParameter(f"{path} holds no JSON object; copy the checkpoint again.")
+    return found or {}
+
+
+def modules_of(folder: Path) -> list[dict[str, Any]]:
+    """The modules of sentence-transformers that modules.json lists; none where there is no such file.
+
+    Raises:
+        InvalidParameter: the file holds something else.
+    """
+    found = _json(folder / "modules.json")
+    if found is not None and not (isinstance(found, list) and all(isinstance(module, dict) for module in found)):
+        raise InvalidParameter(f"{folder / 'modules.json'} holds no list of modules; copy the checkpoint again.")
+    return found or []
+
+
+def _json(path: Path) -> Any:
+    """What a file of JSON holds; None where there is none."""
     try:
-        found = json.loads(path.read_bytes())
+        return json.loads(path.read_bytes())
     except FileNotFoundError:
-        return {}
+        return None
     except ValueError as error:
         raise InvalidParameter(f"{path} is not JSON ({error}); copy the checkpoint again.") from None
-    if not isinstance(found, dict):
-        raise InvalidParameter(f"{path} holds no JSON object; copy the checkpoint again.")
-    return cast(dict[str, Any], found)
 
 
 def _pooling(folder: Path, config: Mapping[str, Any]) -> tuple[str, bool]:

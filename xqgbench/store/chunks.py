@@ -136,7 +136,7 @@ class Store:
                     discard(path)  # without a record it only takes room
                     raise
         except OSError as error:
-            raise _unusable(path, error) from None
+            raise unusable(path, error) from None
 
     def _path(self, role: str, key: str) -> Path:
         return self.folder / role / f"{key}.npy"
@@ -148,7 +148,7 @@ class Store:
         except FileNotFoundError:
             raise
         except OSError as error:
-            raise _unusable(path, error) from None
+            raise unusable(path, error) from None
         mark_used(self.folder / IDENTITY)
         return found
 
@@ -159,7 +159,7 @@ class Store:
             try:
                 stack.enter_context(locked(path, waiting))
             except OSError as error:
-                raise _unusable(path, error) from None
+                raise unusable(path, error) from None
             yield
 
 
@@ -211,7 +211,8 @@ def _holds(path: Path, content: bytes) -> bool:
         return False
 
 
-def _unusable(path: Path, error: OSError) -> StoreError:
+def unusable(path: Path, error: OSError) -> StoreError:
+    """What is said where the file system refuses."""
     way = (
         "Free or permit the place" if error.errno not in _FULL else "Make room ('xqgbench store ls' says what is kept)"
     )

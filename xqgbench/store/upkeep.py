@@ -17,9 +17,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from xqgbench.errors import StoreError, UnknownName
+from xqgbench.errors import UnknownName
 from xqgbench.files import discard, discard_empty, locked
-from xqgbench.store.chunks import IDENTITY, LOCKS, ROLES, Unfit, folder_key, lock_of, opened
+from xqgbench.store.chunks import IDENTITY, LOCKS, ROLES, Unfit, folder_key, lock_of, opened, unusable
 
 #: Names that the store gives: folders of retrievers, chunks with their records, and what a killed writer leaves.
 _FOLDER = re.compile(r"(?P<name>.+)-(?P<key>[0-9a-f]{16})")
@@ -231,7 +231,4 @@ def _readable(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreError(
-            f"the vector store cannot use {error.filename or place}: {error.strerror or error}. Permit the place, or "
-            f"name another store with --store DIR or the environment variable XQGBENCH_STORE."
-        ) from None
+        raise unusable(Path(error.filename or place), error) from None
